@@ -1,0 +1,179 @@
+"""Objects whose metadata a reader must reject. Their bodies are sound: only the metadata is at fault."""
+
+import base64
+import dataclasses
+import hmac
+
+from sealing import b64, direct, envelope, mac, mac_message, metadata_key, stream
+from vector import vector
+
+ONE = envelope("metadata")
+PLAINTEXT = ONE.plaintext(5)
+BODY = ONE.part(1, PLAINTEXT)
+GOOD = ONE.metadata(5)
+
+
+def bad(name, rule, comment, metadata, key=ONE.key, body=BODY) -> dict:
+    return vector(name, rule, comment, key, metadata, [body], "metadata")
+
+
+def full(name: str) -> str:
+    return f"x-amz-meta-s3ep-{name}"
+
+
+def value(name: str) -> str:
+    return dict(GOOD)[full(name)]
+
+
+def changed(name: str, new: str, metadata=GOOD) -> list:
+    return [[n, new if n == full(name) else v] for n, v in metadata]
+
+
+def without(name: str, metadata=GOOD) -> list:
+    return [[n, v] for n, v in metadata if n != full(name)]
+
+
+def flipped_base64(text: str) -> str:
+    data = base64.b64decode(text)
+    return b64(bytes([data[0] ^ 1]) + data[1:])
+
+
+def altered() -> list[dict]:
+    """By somebody without the DEK: the MAC shows it."""
+    other = envelope("metadata_other_object")
+    multipart = envelope("metadata_multipart")
+    multipart_body = multipart.part(1, multipart.plaintext(5))
+    injected = without("len", changed("kek", value("kek") + "\nlen=5"))
+    swapped = changed("dek", b64(other.dek_header))
+    return [
+        bad("metadata_len_changed", "4.3", "len is 6 in place of 5.", changed("len", "6")),
+        bad("metadata_len_missing_on_single", "4.3", "len was removed, as if from a multipart upload.", without("len")),
+        bad("metadata_len_added_on_multipart", "4.3", "A multipart upload was given a len.",
+            multipart.metadata(None) + [[full("len"), "5"]], multipart.key, multipart_body),
+        bad("metadata_mac_flipped", "4.3", "One bit of the MAC is flipped.", changed("mac", flipped_base64(value("mac")))),
+        bad("metadata_mac_of_other_object", "4.3", "The MAC of another object with the same len.",
+            changed("mac", dict(other.metadata(5))[full("mac")])),
+        bad("metadata_dek_flipped", "4.3", "A wrapped DEK that still unwraps to the same DEK was altered.",
+            changed("dek", flipped_base64(value("dek")))),
+        bad("metadata_dek_swapped", "4.3", "The wrapped DEK of another object, so another DEK.", swapped, other.key),
+        bad("metadata_kek_renamed", "4.3", "kek names another KEK.", changed("kek", value("kek") + "2")),
+        bad("metadata_kek_line_injected", "4.2", "kek holds the len line too: the same MAC input, other fields.", injected),
+        bad("metadata_of_other_object_dek_kept", "4.3", "All metadata of another object, but the DEK of this one.",
+            other.metadata(5)),
+    ]
+
+
+def incomplete() -> list[dict]:
+    missing = [
+        bad(f"metadata_{name}_missing", "4.4", f"There is no {name}.", without(name))
+        for name in ("alg", "dek", "kek", "mac")
+    ]
+    twice = [
+        bad(f"metadata_{name}_twice", "4.4", f"{name} is there twice, with the same value.", GOOD + [[full(name), value(name)]])
+        for name in ("alg", "dek", "kek", "len", "mac")
+    ]
+    return missing + twice + [
+        bad("metadata_len_alone", "4.4", "len is the only one of our headers.", [[full("len"), "5"]]),
+        bad("metadata_unknown_header", "4.4", "There is an x-amz-meta-s3ep- header that version 1 does not know.",
+            GOOD + [[full("extra"), "1"]]),
+    ]
+
+
+def resealed() -> list[dict]:
+    """Values that section 4 forbids, under a MAC that verifies."""
+
+    def values(suffix, rule, comment, **fields):
+        length = fields.pop("len", 5)
+        return bad(f"metadata_{suffix}", rule, comment, ONE.metadata(length, **fields))
+
+    dek = value("dek")
+    assert dek.endswith("=") and ("+" in dek or "/" in dek)
+    return [
+        values("alg_unknown", "4", "alg is AES256-GCM-SEG1M.", alg="AES256-GCM-SEG1M"),
+        values("alg_lower_case", "4", "alg is in lower case.", alg="aes256-gcm-seg64k"),
+        values("kek_empty", "4.2", "kek is empty.", kek=""),
+        values("kek_257_characters", "4.2", "kek is one too long.", kek="k" * 257),
+        values("kek_with_space", "4.2", "kek holds a space.", kek="key 1"),
+        values("kek_not_ascii", "4.2", "kek is not ASCII (UTF-8 in the header).", kek="schlüssel"),
+        values("kek_with_delete", "4.2", "kek holds 0x7f.", kek="key\x7f"),
+        values("dek_empty", "4.2", "The wrapped DEK is empty.", dek=""),
+        values("dek_1025_bytes", "4.2", "The wrapped DEK is one byte too long.", dek=b64(stream("dek_1025", 1025))),
+        values("dek_base64_unpadded", "4", "dek lacks its padding.", dek=dek.rstrip("=")),
+        values("dek_base64_url_safe", "4", "dek uses the URL-safe alphabet.", dek=dek.replace("+", "-").replace("/", "_")),
+        values("dek_base64_broken", "4", "dek is not base64.", dek="****"),
+        values("len_empty", "4", "len is empty.", len=""),
+        values("len_leading_zero", "4", "len is 05.", len="05"),
+        values("len_double_zero", "4", "len is 00.", len="00"),
+        values("len_plus_sign", "4", "len is +5.", len="+5"),
+        values("len_negative", "4", "len is -5.", len="-5"),
+        values("len_with_space", "4", "len is followed by a space.", len="5 "),
+        values("len_hexadecimal", "4", "len is 0x5.", len="0x5"),
+        values("len_fraction", "4", "len is 5.0.", len="5.0"),
+        values("len_two_to_the_64", "4", "len does not fit 64 bits.", len=str(2**64)),
+        values("len_wraps_to_5", "4", "len is 2^64 + 5, which is 5 for a reader that wraps.", len=str(2**64 + 5)),
+    ]
+
+
+def mac_shapes() -> list[dict]:
+    digest = base64.b64decode(value("mac"))
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    last = alphabet[alphabet.index(value("mac")[42]) ^ 1]
+    fields = {name: value(name) for name in ("len", "kek", "dek", "alg")}
+    with_mac_of_len_first = "".join(f"{name}={text}\n" for name, text in fields.items())
+
+    def keyed(key: bytes, message: bytes) -> str:
+        return b64(hmac.digest(key, message, "sha256"))
+
+    assert mac(ONE.dek, fields) == digest
+    return [
+        bad("metadata_mac_empty", "4.3", "The MAC is empty.", changed("mac", "")),
+        bad("metadata_mac_truncated", "4.3", "Only the first 16 bytes of the MAC.", changed("mac", b64(digest[:16]))),
+        bad("metadata_mac_extended", "4.3", "A byte follows the MAC.", changed("mac", b64(digest + b"\0"))),
+        bad("metadata_mac_hexadecimal", "4", "The MAC is written in hexadecimal.", changed("mac", digest.hex())),
+        bad("metadata_mac_base64_trailing_bits", "4", "The right MAC, but the base64's unused last bits are not 0.",
+            changed("mac", value("mac")[:42] + last + "=")),
+        bad("metadata_mac_other_order", "4.1", "The MAC is over the lines in another order.",
+            changed("mac", keyed(metadata_key(ONE.dek), with_mac_of_len_first.encode()))),
+        bad("metadata_mac_no_last_newline", "4.1", "The MAC is over the lines without the last newline.",
+            changed("mac", keyed(metadata_key(ONE.dek), mac_message(fields)[:-1]))),
+        bad("metadata_mac_keyed_with_dek", "3.3", "The MAC's key is the DEK itself.",
+            changed("mac", keyed(ONE.dek, mac_message(fields)))),
+    ]
+
+
+def keys() -> list[dict]:
+    s = direct("direct_bad", "bucket", "folder/object.txt")
+    good, body = s.metadata(5), s.part(1, s.plaintext(5))
+    salt = dict(good)[full("dek")]
+    short = direct("direct_salt_31", "bucket", "folder/object.txt", 31)
+    long = direct("direct_salt_33", "bucket", "folder/object.txt", 33)
+
+    def unlike(name, comment, metadata=good, rule="4.3", **key):
+        return bad(f"direct_{name}", rule, comment, metadata, {**s.key, **key}, body)
+
+    dek_31 = envelope("envelope_dek_31")
+    dek_31 = dataclasses.replace(dek_31, dek=dek_31.dek[:31], key={"dek": dek_31.dek[:31].hex()})
+    return [
+        unlike("salt_flipped", "One bit of the salt is flipped.", changed("dek", flipped_base64(salt), good)),
+        unlike("other_key_name", "The object was moved to another object key.", object_key="folder/object2.txt"),
+        unlike("other_bucket", "The object was moved to another bucket.", bucket="bucket2"),
+        unlike("border_moved", "Bucket and object key concatenate to the same bytes, but for the 0x00.",
+               bucket="bucketf", object_key="older/object.txt"),
+        unlike("key_percent_encoded", "The object key is percent-encoded.", object_key="folder%2Fobject.txt"),
+        unlike("other_master_key", "The master key of that name is another one.", master_keys={"demo": "11" * 32}),
+        unlike("master_key_renamed", "kek names a master key that exists, but did not seal this.",
+               changed("kek", "direct:newer", good), master_keys={**s.key["master_keys"], "newer": "11" * 32}),
+        unlike("master_key_unknown", "kek names a master key that the reader does not have.",
+               s.metadata(5, kek="direct:gone"), "3.6"),
+        unlike("master_key_unnamed", "kek names no master key.", s.metadata(5, kek="direct:"), "3.6"),
+        bad("direct_salt_31_bytes", "3.6", "The salt is too short.", short.metadata(5), short.key,
+            short.part(1, short.plaintext(5))),
+        bad("direct_salt_33_bytes", "3.6", "The salt is too long.", long.metadata(5), long.key,
+            long.part(1, long.plaintext(5))),
+        bad("envelope_dek_31_bytes", "3.1", "The KMS unwrapped a DEK of 31 bytes.", dek_31.metadata(5), dek_31.key,
+            dek_31.part(1, dek_31.plaintext(5))),
+    ]
+
+
+def vectors() -> list[dict]:
+    return altered() + incomplete() + resealed() + mac_shapes() + keys()

@@ -1,0 +1,99 @@
+"""Objects that a reader must accept, and the large bodies that other vectors cut and paste from."""
+
+from sealing import KEK, SEALED_SEGMENT, direct, envelope
+from vector import Bytes, vector
+
+LENGTHS = (65_535, 65_536, 65_537, 131_072, 131_073)
+
+
+def single_body(length: int) -> tuple:
+    sealed = envelope(f"single_{length}")
+    plaintext = sealed.plaintext(length)
+    return sealed, plaintext, Bytes(sealed.part(1, plaintext), f"single_{length}.bin")
+
+
+def multipart_body(name: str, lengths: list[int]) -> tuple:
+    """Part 1 is large and in the file; the others are returned inline."""
+    sealed = envelope(name)
+    plaintexts = [sealed.plaintext(length, number) for number, length in enumerate(lengths, 1)]
+    bodies = [sealed.part(number, plaintext) for number, plaintext in enumerate(plaintexts, 1)]
+    return sealed, plaintexts, [Bytes(bodies[0], f"{name}_part_1.bin"), *map(Bytes, bodies[1:])]
+
+
+SINGLE = {length: single_body(length) for length in LENGTHS}
+ALIGNED = multipart_body("multipart_aligned", [65_536, 1])
+UNALIGNED = multipart_body("multipart_unaligned", [65_537, 3, 700])
+IMPOSSIBLE = multipart_body("multipart_impossible_as_single", [65_535, 1])
+
+
+def files() -> list[Bytes]:
+    return [body for _, _, body in SINGLE.values()] + [parts[0] for _, _, parts in (ALIGNED, UNALIGNED, IMPOSSIBLE)]
+
+
+def singles() -> list[dict]:
+    vectors = []
+    for length in (0, 1, *LENGTHS):
+        sealed, plaintext, body = SINGLE.get(length) or single_body(length)
+        body = body if length in SINGLE else body.data
+        comment = f"A PutObject of {length} bytes."
+        vectors.append(
+            vector(f"single_{length}", "5", comment, sealed.key, sealed.metadata(length), [body], released=plaintext)
+        )
+    return vectors
+
+
+def large_multiparts() -> list[dict]:
+    comments = {
+        "multipart_aligned": "Parts of 65,536 and 1 bytes: the offsets of section 5 hold over the whole body.",
+        "multipart_unaligned": "Parts of 65,537, 3 and 700 bytes: part 2 starts where no formula says.",
+        "multipart_impossible_as_single": "Parts of 65,535 and 1 bytes: the body's length mod 65,584 is 48, which is"
+        " impossible for a part, not for the whole body.",
+    }
+    return [
+        vector(s.label, "5.2", comments[s.label], s.key, s.metadata(None), parts, released=b"".join(plaintexts))
+        for s, plaintexts, parts in (ALIGNED, UNALIGNED, IMPOSSIBLE)
+    ]
+
+
+def small_multiparts() -> list[dict]:
+    def multipart(name, comment, lengths, rule="5.2"):
+        s = envelope(name)
+        plaintexts = [s.plaintext(length, number) for number, length in enumerate(lengths, 1)]
+        body = b"".join(s.part(number, plaintext) for number, plaintext in enumerate(plaintexts, 1))
+        return vector(name, rule, comment, s.key, s.metadata(None), [body], released=b"".join(plaintexts))
+
+    s, plaintexts, parts = ALIGNED
+    return [
+        multipart("multipart_one_part", "An upload with one part.", [5]),
+        multipart("multipart_tiny_parts", "Parts of 5, 1, 3, 2 and 4 bytes.", [5, 1, 3, 2, 4]),
+        multipart("multipart_last_part_empty", "The last of three parts is empty and has no segment.", [5, 3, 0], "1"),
+        multipart("multipart_empty", "An upload whose only part is empty: no body, and no len.", [0], "1"),
+        vector("undetected_last_part_dropped", "7", "A whole part is missing at the end: not detected, by design.",
+               s.key, s.metadata(None), [parts[0]], released=plaintexts[0]),
+    ]
+
+
+def modes() -> list[dict]:
+    def one_part(name, rule, comment, s, length=5):
+        plaintext = s.plaintext(length)
+        return vector(name, rule, comment, s.key, s.metadata(length), [s.part(1, plaintext)], released=plaintext)
+
+    two_keys = direct("direct_second_master_key", "bucket", "object")
+    two_keys.key["master_keys"] = {"newer": "00" * 32, **two_keys.key["master_keys"]}
+    return [
+        one_part("direct", "3.6", "Direct mode.", direct("direct", "bucket", "folder/object.txt")),
+        one_part("direct_empty", "3.6", "Direct mode, an empty object.", direct("direct_empty", "bucket", "empty"), 0),
+        one_part("direct_key_utf8", "3.6", "The object key enters as its UTF-8, not percent-encoded.",
+                 direct("direct_key_utf8", "bucket", "Grüße/ 100%/+&?/雪.txt")),
+        one_part("direct_second_master_key", "3.6", "The master key is the one that kek names.", two_keys),
+        one_part("envelope_dek_1_byte", "4.2", "A wrapped DEK of 1 byte.", envelope("envelope_dek_1_byte", 1)),
+        one_part("envelope_dek_1024_bytes", "4.2", "A wrapped DEK of 1,024 bytes.",
+                 envelope("envelope_dek_1024_bytes", 1024)),
+        one_part("envelope_kek_256_characters", "4.2", "The longest kek.",
+                 envelope("envelope_kek_256_characters", kek=(KEK + "!~" * 256)[:256])),
+    ]
+
+
+def vectors() -> list[dict]:
+    assert (sum(len(p.data) for p in IMPOSSIBLE[2])) % SEALED_SEGMENT == 48
+    return singles() + large_multiparts() + small_multiparts() + modes()

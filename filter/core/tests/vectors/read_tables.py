@@ -1,0 +1,79 @@
+"""read.py's judgement on the tables."""
+
+import base64
+import hmac
+import json
+
+from read import HERE, Rejected, check_header, hkdf, unseal
+
+
+def load(name: str):
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def keys_hold() -> bool:
+    table, raw = load("keys"), bytes.fromhex
+    return (
+        all(hkdf(raw(r["dek"]), b"s3ep/v1 content") == raw(r["content_key"]) for r in table["dek"])
+        and all(hkdf(raw(r["dek"]), b"s3ep/v1 metadata") == raw(r["metadata_key"]) for r in table["dek"])
+        and all(raw(r["bytes"]) == b"\0".join([r["bucket"].encode(), r["object_key"].encode()]) for r in table["context"])
+        and all(
+            hkdf(raw(r["master_key"]), b"\0".join([b"s3ep/v1 direct", r["bucket"].encode(), r["object_key"].encode()]),
+                 raw(r["salt"])) == raw(r["dek"])
+            for r in table["direct"]
+        )
+    )  # fmt: skip
+
+
+def mac_holds(row: dict) -> bool:
+    lines = [f"{name}={row[name]}" for name in ("alg", "dek", "kek", "len") if row[name] is not None]
+    tag = hmac.digest(hkdf(bytes.fromhex(row["data_key"]), b"s3ep/v1 metadata"), row["message"].encode(), "sha256")
+    return row["message"].splitlines() == lines and row["message"][-1] == "\n" and tag == base64.b64decode(row["mac"])
+
+
+def segment_holds(row: dict) -> bool:
+    segment, key = bytes.fromhex(row["segment"]), bytes.fromhex(row["content_key"])
+    plaintext = unseal(key, segment[:32], segment[32:]).hex()
+    said = (row["final"], row["part"], row["index"], len(row["plaintext"]) // 2)
+    return check_header(segment[:32]) == said and plaintext == row["plaintext"] and segment[16:28].hex() == row["nonce"]
+
+
+def counted(body: int) -> int | None:
+    """The plaintext length by counting segments, not by the formula; None where none is possible."""
+    full, rest = divmod(body, 65_584)
+    return None if 0 < rest <= 48 else 65_536 * full + max(rest - 48, 0)
+
+
+def layout_holds() -> bool:
+    table = load("layout")
+    return all(counted(r["body"]) == r["plaintext"] for r in table["sealed_length"]) and all(
+        counted(body) is None for body in table["impossible_body_lengths"]
+    ) and all(range_holds(r) for r in table["ranges"])  # fmt: skip
+
+
+def range_holds(r: dict) -> bool:
+    """The body bytes hold whole segments whose plaintext, cut by skip and take, is the range."""
+    start, got = r["first_segment"] * 65_536, counted(r["body_last"] + 1 - r["body_first"])
+    ends_well = r["last_segment"] * 65_536 <= r["last"] < min((r["last_segment"] + 1) * 65_536, r["plaintext_length"])
+    return (
+        r["body_first"] == r["first_segment"] * 65_584
+        and start + r["skip"] == r["first"]
+        and r["take"] == r["last"] - r["first"] + 1
+        and start + got == min((r["last_segment"] + 1) * 65_536, r["plaintext_length"])
+        and ends_well
+    )
+
+
+def unencrypted_holds(row: dict) -> bool:
+    head = bytes.fromhex(row["body"])[:32]
+    try:
+        refused = len(head) == 32 and check_header(head)[1:3] == (1, 0)
+    except Rejected:
+        refused = False
+    return refused == row["refused"]
+
+
+def complaints() -> list[str]:
+    rows = [("macs", mac_holds), ("segments", segment_holds), ("unencrypted", unencrypted_holds)]
+    found = [f"{table}: {row['name']} does not hold" for table, holds in rows for row in load(table) if not holds(row)]
+    return found + [f"{name}: does not hold" for name, holds in (("keys", keys_hold), ("layout", layout_holds)) if not holds()]
