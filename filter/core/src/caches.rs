@@ -1,0 +1,50 @@
+//! What a VM remembers from one request to the next. None of it is needed: it saves calls.
+
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::expiring::Expiring;
+use crate::format::metadata::{Metadata, WrappedDek};
+use crate::keys::{ObjectKeys, ObjectName};
+
+/// Unwrapped DEKs. An entry is found only under the very bytes that the KMS once unwrapped for the very same object, so
+/// the cache never answers what the KMS would not have answered. It does outlive a revocation, by its time to live.
+pub type DekCache = Expiring<(WrappedDek, ObjectName), Rc<ObjectKeys>>;
+
+/// The heads of encrypted objects, by the path that reads them, for ranges. A stale one is found out, because
+/// every use is tied to its ETag with If-Match.
+pub type HeadCache = Expiring<String, StoredHead>;
+
+/// An encrypted object's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHead {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Bytes of its body.
+    pub sealed_len: u64,
+    /// Its ETag, quotes included.
+    pub etag: String,
+}
+
+const HEAD_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+const HEAD_CACHE_TTL: Duration = Duration::from_secs(60);
+
+/// All that a VM remembers.
+pub struct Caches {
+    /// Unwrapped DEKs.
+    pub deks: DekCache,
+    /// Objects' heads.
+    pub heads: HeadCache,
+}
+
+impl Caches {
+    /// Empty caches of the configured sizes.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            deks: Expiring::new(config.dek_cache_entries, config.dek_cache_ttl),
+            heads: Expiring::new(HEAD_CACHE_ENTRIES, HEAD_CACHE_TTL),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Every way in which an exchange can fail, sorted by whose fault it is.
+//!
+//! [`crate::s3::error`] alone decides what the client hears of each.
+
+use crate::entropy::EntropyError;
+use crate::format::metadata::MetadataError;
+use crate::open::OpenError;
+use crate::s3::checksum::ChecksumError;
+use crate::sigv4::aws_chunked::AwsChunkedError;
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client's request is at fault.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// What the store holds, or answered, is not what was stored.
+    #[error("the stored object is not authentic: {0}")]
+    Integrity(#[from] IntegrityError),
+    /// The DEK could not be wrapped or unwrapped.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// The store did not answer a request of the filter's own.
+    #[error("the store could not be asked")]
+    StoreUnavailable,
+    /// The object was replaced between two looks at it. Trying again helps.
+    #[error("the object was replaced while it was read")]
+    ObjectChanged,
+    /// S3EP itself, or its surroundings, failed.
+    #[error(transparent)]
+    Internal(#[from] InternalError),
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The path is no path of S3's.
+    #[error("the URI could not be parsed: {0}")]
+    InvalidUri(&'static str),
+    /// A header or query parameter is malformed.
+    #[error("{0}")]
+    InvalidArgument(&'static str),
+    /// The request as a whole makes no sense.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// S3EP does not do this.
+    #[error("{0} is not supported through this proxy")]
+    NotImplemented(&'static str),
+    /// An upload states no length.
+    #[error("an upload must state its length, in Content-Length or x-amz-decoded-content-length")]
+    MissingContentLength,
+    /// No object is that large.
+    #[error("the object is larger than S3 allows")]
+    EntityTooLarge,
+    /// The body ended before its stated length.
+    #[error("the body is shorter than its stated length")]
+    IncompleteBody,
+    /// The body goes on after its stated length.
+    #[error("the body is longer than its stated length")]
+    BodyTooLong,
+    /// The range lies beyond the object's end.
+    #[error("the requested range is not satisfiable")]
+    InvalidRange {
+        /// The plaintext's length.
+        plain_len: u64,
+    },
+    /// A checksum does not match the body, or is malformed.
+    #[error(transparent)]
+    Checksum(#[from] ChecksumError),
+    /// The aws-chunked framing is broken.
+    #[error(transparent)]
+    AwsChunked(#[from] AwsChunkedError),
+    /// The object is not encrypted, and the configuration refuses such objects.
+    #[error("the object is not encrypted, and this proxy is configured to refuse such objects")]
+    Unencrypted,
+}
+
+/// How the store's answer betrays itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntegrityError {
+    /// FORMAT.md section 4.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// FORMAT.md section 6.
+    #[error(transparent)]
+    Body(#[from] OpenError),
+    /// The wrapped DEK was altered, or belongs to another object.
+    #[error("the wrapped DEK does not belong to this object")]
+    WrappedDek,
+    /// The store answers as no S3 store does.
+    #[error("{0}")]
+    Response(&'static str),
+    /// FORMAT.md section 7: ciphertext without its metadata.
+    #[error("the object is ciphertext whose metadata was lost")]
+    MetadataLost,
+}
+
+/// What kept kms-shim from answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KmsError {
+    /// The KMS, or the shim, refuses us.
+    #[error("the KMS denied access")]
+    Denied,
+    /// No answer, or none in time.
+    #[error("the KMS is unavailable")]
+    Unavailable,
+    /// The DEK is bound to another object, or was altered.
+    #[error("the wrapped DEK does not belong to this object")]
+    ContextMismatch,
+    /// The shim takes the request to be malformed, or does not know the KEK.
+    #[error("the KMS does not know the key or takes the request to be invalid")]
+    Invalid,
+    /// An answer that is none.
+    #[error("the KMS gave an answer that could not be understood")]
+    Garbage,
+}
+
+/// Nobody's fault but ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("internal error: {0}")]
+pub struct InternalError(pub &'static str);
+
+impl From<EntropyError> for Error {
+    fn from(_: EntropyError) -> Self {
+        InternalError("the random source failed").into()
+    }
+}
+
+impl From<MetadataError> for Error {
+    fn from(error: MetadataError) -> Self {
+        Self::Integrity(error.into())
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::Integrity(error.into())
+    }
+}
+
+impl From<ChecksumError> for Error {
+    fn from(error: ChecksumError) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl From<AwsChunkedError> for Error {
+    fn from(error: AwsChunkedError) -> Self {
+        Self::Request(error.into())
+    }
+}

@@ -1,0 +1,185 @@
+//! One S3 request and its response as a state machine: events in, steps out.
+//!
+//! Whoever drives an [`Exchange`] feeds it the heads and bodies of a request and its response, in order, and carries out
+//! what it answers. It holds at most about a segment of a body at any time. After an [`Error`] an exchange must be
+//! dropped: the client gets an error reply, or, after a head went out, a broken transfer.
+
+mod dek;
+mod get_object;
+mod get_range;
+mod list_objects;
+mod pass_through;
+mod put_object;
+
+use std::time::Duration;
+
+use crate::caches::Caches;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::error::{Error, IntegrityError, InternalError, KmsError};
+use crate::format::metadata::{self, WrappedDek};
+use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
+use crate::keys::{Dek, ObjectName};
+use crate::s3::operation::Operation;
+
+/// What an exchange needs from around it.
+pub struct Env<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What this VM remembers.
+    pub caches: &'a mut Caches,
+    /// Randomness.
+    pub entropy: &'a mut dyn Entropy,
+    /// The time, since the Unix epoch.
+    pub now: Duration,
+}
+
+/// What is to be done with a message whose head came.
+#[derive(Debug)]
+pub enum HeadStep {
+    /// It goes on, with these edits.
+    Forward(HeadEdits),
+    /// It is held, body and all, until [`Exchange::answer`] has the answer to this.
+    Wait(Call),
+}
+
+/// What an exchange asks of others.
+#[derive(Debug)]
+pub enum Call {
+    /// Wrap this DEK for this object.
+    Wrap(Dek, ObjectName),
+    /// Unwrap this DEK, which is this object's.
+    Unwrap(WrappedDek, ObjectName),
+    /// Ask the store for this head.
+    Head(HeadRequest),
+}
+
+/// A HEAD of the filter's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadRequest {
+    /// The path, with the query.
+    pub path: String,
+    /// Headers, without pseudo-headers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The answer to a [`Call`].
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Call::Wrap`].
+    Wrapped(Result<WrappedDek, KmsError>),
+    /// To [`Call::Unwrap`].
+    Unwrapped(Result<Dek, KmsError>),
+    /// To [`Call::Head`]. None: the store did not answer.
+    Head(Option<ResponseHead>),
+}
+
+/// What becomes of a window of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body {
+    /// It goes on as it is.
+    Unchanged,
+    /// This goes on in its place.
+    Replaced(Vec<u8>),
+}
+
+/// A request and its response, from the request's head on.
+pub struct Exchange(Box<dyn Role>);
+
+impl Exchange {
+    /// Begins with the request's head.
+    pub fn begin(env: &mut Env<'_>, head: &RequestHead) -> Result<(Self, HeadStep), Error> {
+        let mut role: Box<dyn Role> = match Operation::from_request(head, &env.config.virtual_host_suffixes)? {
+            Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
+            Operation::GetObject(name) if head.headers.has("range") => Box::new(get_range::GetRange::new(name)),
+            Operation::GetObject(name) => Box::new(get_object::GetObject::new(name)),
+            Operation::HeadObject(name) => Box::new(get_object::GetObject::new(name)),
+            Operation::ListObjects => Box::new(list_objects::ListObjects::default()),
+            Operation::PassThrough => Box::new(pass_through::PassThrough),
+        };
+        let step = role.request_head(env, head)?;
+        Ok((Self(role), step))
+    }
+
+    /// The answer to what [`HeadStep::Wait`] asked.
+    pub fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
+        self.0.answer(env, answer)
+    }
+
+    /// A window of the request's body. `is_end`: nothing follows, no trailers either.
+    pub fn request_body(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.0.request_body(env, window, is_end)
+    }
+
+    /// The request ends with trailers; no body can be added any more.
+    pub fn request_trailers(&mut self) -> Result<(), Error> {
+        self.0.request_trailers()
+    }
+
+    /// The response's head.
+    pub fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
+        self.0.response_head(env, head)
+    }
+
+    /// A window of the response's body.
+    pub fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.0.response_body(window, is_end)
+    }
+
+    /// The response ends with trailers; no body can be added any more.
+    pub fn response_trailers(&mut self) -> Result<(), Error> {
+        self.0.response_trailers()
+    }
+}
+
+/// What an operation does with each event. The defaults are those of an operation that leaves the bodies alone.
+trait Role {
+    fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error>;
+
+    fn answer(&mut self, _: &mut Env<'_>, _: Answer) -> Result<HeadStep, Error> {
+        Err(InternalError("an answer came that nobody asked for").into())
+    }
+
+    fn request_body(&mut self, _: &mut Env<'_>, _window: &[u8], _is_end: bool) -> Result<Body, Error> {
+        Ok(Body::Unchanged)
+    }
+
+    fn request_trailers(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error>;
+
+    fn response_body(&mut self, _window: &[u8], _is_end: bool) -> Result<Body, Error> {
+        Ok(Body::Unchanged)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The DEK that [`Call::Unwrap`] asked for.
+fn unwrapped(answer: Answer) -> Result<Dek, Error> {
+    match answer {
+        Answer::Unwrapped(Ok(dek)) => Ok(dek),
+        // The shim did its part: it is the store that hands out another object's DEK.
+        Answer::Unwrapped(Err(KmsError::ContextMismatch)) => Err(IntegrityError::WrappedDek.into()),
+        Answer::Unwrapped(Err(error)) => Err(error.into()),
+        _ => Err(InternalError("the answer is to another question").into()),
+    }
+}
+
+/// Removes from a response what a client must not see of an encrypted object: our metadata.
+fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
+    headers.iter().filter(|(name, _)| name.starts_with(metadata::PREFIX)).for_each(|(name, _)| edits.remove(name));
+}
+
+/// Edits to a successful response about an encrypted object: the store's checksums are of the ciphertext, and so is
+/// its ETag, which SDKs take for an MD5 of the plaintext unless the object says that it is encrypted with a KMS
+/// ("Checking object integrity": an ETag is no MD5 under SSE-KMS).
+fn hide_ciphertext(headers: &Headers, edits: &mut HeadEdits) {
+    hide_metadata(headers, edits);
+    headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-")).for_each(|(name, _)| edits.remove(name));
+    edits.set("x-amz-server-side-encryption", "aws:kms");
+}

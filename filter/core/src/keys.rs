@@ -1,0 +1,125 @@
+//! From a DEK, or a master key, to the keys that seal: FORMAT.md section 3.
+
+use std::fmt;
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::KeyInit;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::entropy::{Entropy, EntropyError};
+use crate::error::InternalError;
+
+/// Bytes of a DEK, of a master key, and of every key made from them.
+pub const KEY_LEN: usize = 32;
+/// Bytes of the salt that direct mode stores in place of a wrapped DEK.
+pub const SALT_LEN: usize = 32;
+
+const INFO_CONTENT: &[u8] = b"s3ep/v1 content";
+const INFO_METADATA: &[u8] = b"s3ep/v1 metadata";
+const INFO_DIRECT: &[u8] = b"s3ep/v1 direct";
+
+/// What names an object, and what its DEK is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectName {
+    /// The bucket.
+    pub bucket: String,
+    /// The object key, decoded.
+    pub object_key: String,
+}
+
+/// 32 secret bytes: zeroized on drop, and never shown.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Key([u8; KEY_LEN]);
+
+/// The key that one object's keys are made from (FORMAT 3.1).
+pub type Dek = Key;
+/// The configured key that direct mode makes its DEKs from (FORMAT 3.6).
+pub type MasterKey = Key;
+
+impl Key {
+    /// Takes exactly 32 bytes, or says None.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Draws a new one.
+    pub fn generate(entropy: &mut dyn Entropy) -> Result<Self, EntropyError> {
+        let mut key = Self([0; KEY_LEN]);
+        entropy.fill(&mut key.0)?;
+        Ok(key)
+    }
+
+    /// The bytes in clear, for whoever wraps them.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+
+    /// HKDF-SHA256 with this key as input (RFC 5869).
+    fn derive(&self, salt: Option<&[u8]>, info: &[&[u8]]) -> Result<Self, InternalError> {
+        let mut derived = Self([0; KEY_LEN]);
+        Hkdf::<Sha256>::new(salt, &self.0)
+            .expand_multi_info(info, &mut derived.0)
+            .map_err(|_| InternalError("HKDF refused its output length"))?;
+        Ok(derived)
+    }
+
+    /// The DEK of an object in direct mode: no KMS, a salt in place of the wrapped DEK (FORMAT 3.6).
+    pub fn direct_dek(&self, salt: &[u8], name: &ObjectName) -> Result<Dek, InternalError> {
+        self.derive(Some(salt), &[INFO_DIRECT, &[0], name.bucket.as_bytes(), &[0], name.object_key.as_bytes()])
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// All that one DEK gives, derived once.
+pub struct ObjectKeys {
+    /// Seals and opens the segments (FORMAT 3.2).
+    pub content: Aes256Gcm,
+    /// Authenticates the metadata (FORMAT 3.3).
+    pub metadata: Key,
+}
+
+impl ObjectKeys {
+    /// Derives the content key and the metadata key.
+    pub fn derive(dek: &Dek) -> Result<Self, InternalError> {
+        let content = dek.derive(None, &[INFO_CONTENT])?;
+        Ok(Self { content: Aes256Gcm::new(content.expose().into()), metadata: dek.derive(None, &[INFO_METADATA])? })
+    }
+}
+
+impl fmt::Debug for ObjectKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ObjectKeys(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_shows_in_debug() {
+        let dek = Key([0x41; 32]);
+        assert_eq!(format!("{dek:?}"), "Key(..)");
+        assert_eq!(format!("{:?}", ObjectKeys::derive(&dek).unwrap()), "ObjectKeys(..)");
+    }
+
+    #[test]
+    fn a_direct_dek_depends_on_bucket_object_key_and_salt() {
+        let master_key = Key([7; 32]);
+        let dek = |salt: u8, bucket: &str, object_key: &str| {
+            let name = ObjectName { bucket: bucket.into(), object_key: object_key.into() };
+            master_key.direct_dek(&[salt; 32], &name).unwrap()
+        };
+        assert_eq!(dek(1, "b", "k"), dek(1, "b", "k"));
+        assert_ne!(dek(1, "b", "k"), dek(2, "b", "k"));
+        assert_ne!(dek(1, "b", "k"), dek(1, "b", "l"));
+        assert_ne!(dek(1, "bk", "k"), dek(1, "b", "kk"));
+    }
+}

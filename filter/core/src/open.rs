@@ -1,0 +1,189 @@
+//! Opening: segments in, authentic plaintext out.
+
+use std::rc::Rc;
+
+use aes_gcm::aead::AeadInOut;
+use zeroize::Zeroizing;
+
+use crate::error::InternalError;
+use crate::format::segment::{HEADER_LEN, HeaderError, Place, SEGMENT_LEN, SegmentHeader, TAG_LEN};
+use crate::keys::ObjectKeys;
+use crate::s3::range::SegmentSpan;
+
+/// Why a body was rejected (FORMAT.md section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// FORMAT 6.1.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// FORMAT 6.2.
+    #[error("a segment is not authentic")]
+    Authentication,
+    /// FORMAT 6.3, 6.4 and 6.6: a segment that does not belong here.
+    #[error("segment {found:?} stands where {expected:?} belongs")]
+    Order {
+        /// The place that the header names.
+        found: Place,
+        /// The place that was due. None: the object had ended.
+        expected: Option<Place>,
+    },
+    /// FORMAT 6.5: the body ends too early.
+    #[error("the body is truncated")]
+    Truncated,
+    /// FORMAT 6.6: the plaintext is not as long as the metadata says.
+    #[error("the body's plaintext is not of the length that the metadata states")]
+    Length,
+    /// FORMAT 6.6: bytes after the end.
+    #[error("the body goes on after its end")]
+    Trailing,
+}
+
+/// Opens a body, segment by segment, in order.
+pub struct Opener {
+    keys: Rc<ObjectKeys>,
+    /// The place of the next segment.
+    due: Option<Place>,
+    extent: Extent,
+    /// Whether the last opened segment was its part's final one (true before the first: an empty body is whole).
+    at_part_end: bool,
+    /// The bytes of the segment that is being collected, at most a whole segment.
+    pending: Vec<u8>,
+}
+
+/// How far the body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// One part whose plaintext bytes still to come are known (`len` is in the metadata).
+    Single { remaining: u64 },
+    /// The parts of a multipart upload; the body's end is the end.
+    Multipart,
+}
+
+impl Opener {
+    /// Opens an object from its start; `plain_len` is the authenticated `len`, None for a multipart object.
+    pub fn new(keys: Rc<ObjectKeys>, plain_len: Option<u64>) -> Self {
+        let extent = plain_len.map_or(Extent::Multipart, |remaining| Extent::Single { remaining });
+        Self { keys, due: Some(Place::FIRST), extent, at_part_end: true, pending: Vec::new() }
+    }
+
+    /// Takes body bytes, appends to `plain` the plaintext of every segment that they complete and that is authentic.
+    ///
+    /// On an error, `plain` has what was authentic before it, and nothing else may be pushed.
+    pub fn push(&mut self, mut body: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
+        while !body.is_empty() {
+            if self.extent == (Extent::Single { remaining: 0 }) {
+                return Err(OpenError::Trailing);
+            }
+            self.take(&mut body, HEADER_LEN);
+            let Some(header) = self.pending.first_chunk::<HEADER_LEN>() else {
+                return Ok(());
+            };
+            // Checked before the rest is waited for: a lying header must not make us collect.
+            let header = self.expect(SegmentHeader::parse(header)?)?;
+            let whole = HEADER_LEN + header.len as usize + TAG_LEN;
+            self.take(&mut body, whole);
+            if self.pending.len() == whole {
+                self.open_pending(header, plain)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the body was whole. To be called at its end.
+    pub fn finish(&self) -> Result<(), OpenError> {
+        match self.extent {
+            _ if !self.pending.is_empty() || !self.at_part_end => Err(OpenError::Truncated),
+            Extent::Single { remaining: 1.. } => Err(OpenError::Length),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves bytes from the front of `body` until `pending` has `target` of them.
+    fn take(&mut self, body: &mut &[u8], target: usize) {
+        let missing = target.saturating_sub(self.pending.len());
+        let (taken, rest) = body.split_at_checked(missing).unwrap_or((body, &[]));
+        self.pending.extend_from_slice(taken);
+        *body = rest;
+    }
+
+    /// Whether this header may stand here (FORMAT 6.3, 6.4, 6.6).
+    fn expect(&self, header: SegmentHeader) -> Result<SegmentHeader, OpenError> {
+        let SegmentHeader { place, is_final, len, .. } = header;
+        if self.due != Some(place) {
+            return Err(OpenError::Order { found: place, expected: self.due });
+        }
+        match self.extent {
+            Extent::Single { remaining } if !is_due(remaining, len, is_final) => Err(OpenError::Length),
+            _ => Ok(header),
+        }
+    }
+
+    fn open_pending(&mut self, header: SegmentHeader, plain: &mut Vec<u8>) -> Result<(), OpenError> {
+        let opened_from = plain.len();
+        let (aad, rest) = self.pending.split_first_chunk::<HEADER_LEN>().ok_or(OpenError::Truncated)?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(OpenError::Truncated)?;
+        plain.extend_from_slice(ciphertext);
+        let Some(target) = plain.get_mut(opened_from..) else {
+            return Err(OpenError::Truncated);
+        };
+        let opened = self.keys.content.decrypt_inout_detached(&header.nonce.into(), aad, target.into(), tag.into());
+        if opened.is_err() {
+            // Not a byte of it may stay where the caller would release it.
+            plain.truncate(opened_from);
+            return Err(OpenError::Authentication);
+        }
+        self.pending.clear();
+        self.due = header.place.successor(header.is_final);
+        self.at_part_end = header.is_final;
+        if let Extent::Single { remaining } = &mut self.extent {
+            *remaining = remaining.saturating_sub(u64::from(header.len));
+        }
+        Ok(())
+    }
+}
+
+/// Opens the segments that hold a range, and gives out the range.
+pub struct RangeOpener {
+    opener: Opener,
+    /// Plaintext bytes before the range still to be left out.
+    skip: u64,
+    /// Plaintext bytes of the range still to come.
+    take: u64,
+}
+
+impl RangeOpener {
+    /// Opens `segments` of a single PUT's object of `plain_len` bytes.
+    pub fn new(keys: Rc<ObjectKeys>, plain_len: u64, segments: SegmentSpan) -> Result<Self, InternalError> {
+        let index = u32::try_from(segments.first).map_err(|_| InternalError("a range beyond any object"))?;
+        let before = segments.first.saturating_mul(SEGMENT_LEN as u64);
+        let mut opener = Opener::new(keys, Some(plain_len.saturating_sub(before)));
+        opener.due = Some(Place { part: Place::FIRST.part, index });
+        Ok(Self { opener, skip: segments.skip, take: segments.take })
+    }
+
+    /// As [`Opener::push`], but appends only what belongs to the range.
+    pub fn push(&mut self, body: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
+        let mut opened = Zeroizing::new(Vec::with_capacity(body.len()));
+        let result = self.opener.push(body, &mut opened);
+        let skipped = self.skip.min(opened.len() as u64);
+        self.skip -= skipped;
+        let rest = opened.get(skipped as usize..).unwrap_or_default();
+        let wanted = rest.get(..rest.len().min(usize::try_from(self.take).unwrap_or(usize::MAX))).unwrap_or_default();
+        self.take -= wanted.len() as u64;
+        plain.extend_from_slice(wanted);
+        result
+    }
+
+    /// Says whether all of the range came. To be called at the body's end.
+    pub fn finish(&self) -> Result<(), OpenError> {
+        match self.take == 0 && self.opener.pending.is_empty() {
+            true => Ok(()),
+            false => Err(OpenError::Truncated),
+        }
+    }
+}
+
+/// Whether a segment of `len` bytes, final or not, is the next one where `remaining` plaintext bytes are left.
+fn is_due(remaining: u64, len: u32, is_final: bool) -> bool {
+    u64::from(len) == remaining.min(SEGMENT_LEN as u64) && is_final == (remaining <= SEGMENT_LEN as u64)
+}

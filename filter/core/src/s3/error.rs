@@ -1,0 +1,110 @@
+//! The one place that decides what a client hears of a failure: S3's status, code and XML
+//! (Amazon S3 API Reference, "Error responses").
+
+use crate::error::{Error, KmsError, RequestError};
+use crate::s3::range::ContentRange;
+
+/// An error as S3 tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Error {
+    /// The HTTP status.
+    pub status: u16,
+    /// S3's error code.
+    pub code: &'static str,
+    /// A sentence for a person.
+    pub message: String,
+    /// What a 416 says in its `Content-Range`.
+    pub content_range: Option<ContentRange>,
+}
+
+impl From<&Error> for S3Error {
+    fn from(error: &Error) -> Self {
+        let (status, code) = match error {
+            Error::Request(error) => request(error),
+            // A 502 says that what is behind us is at fault. S3's own codes know none closer than InternalError.
+            Error::Integrity(_) => (502, "InternalError"),
+            Error::Kms(KmsError::Unavailable) => (503, "ServiceUnavailable"),
+            Error::Kms(KmsError::Denied) => (403, "AccessDenied"),
+            Error::Kms(KmsError::ContextMismatch | KmsError::Invalid | KmsError::Garbage) => (502, "InternalError"),
+            Error::ObjectChanged => (503, "SlowDown"),
+            Error::StoreUnavailable => (503, "ServiceUnavailable"),
+            Error::Internal(_) => (500, "InternalError"),
+        };
+        let content_range = match error {
+            Error::Request(RequestError::InvalidRange { plain_len }) => Some(ContentRange::Unsatisfied(*plain_len)),
+            _ => None,
+        };
+        Self { status, code, message: error.to_string(), content_range }
+    }
+}
+
+fn request(error: &RequestError) -> (u16, &'static str) {
+    match error {
+        RequestError::InvalidUri(_) => (400, "InvalidURI"),
+        RequestError::InvalidArgument(_) => (400, "InvalidArgument"),
+        RequestError::InvalidRequest(_) => (400, "InvalidRequest"),
+        RequestError::AwsChunked(error) => (status(error.code()), error.code()),
+        RequestError::NotImplemented(_) => (501, "NotImplemented"),
+        RequestError::InvalidRange { .. } => (416, "InvalidRange"),
+        RequestError::MissingContentLength => (411, "MissingContentLength"),
+        RequestError::EntityTooLarge => (400, "EntityTooLarge"),
+        RequestError::IncompleteBody | RequestError::BodyTooLong => (400, "IncompleteBody"),
+        RequestError::Checksum(error) => (status(error.code()), error.code()),
+        RequestError::Unencrypted => (403, "AccessDenied"),
+    }
+}
+
+/// The status that goes with a code of the upload's own checks.
+fn status(code: &str) -> u16 {
+    match code {
+        "NotImplemented" => 501,
+        "SignatureDoesNotMatch" => 403,
+        _ => 400,
+    }
+}
+
+impl S3Error {
+    /// The error document. `resource` is the path that was asked for, `request_id` what the logs know the request by.
+    pub fn to_xml(&self, resource: &str, request_id: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>\
+             <Resource>{}</Resource><RequestId>{}</RequestId></Error>",
+            self.code,
+            escape(&self.message),
+            escape(resource),
+            escape(request_id)
+        )
+    }
+}
+
+/// XML character data: markup escaped, and what XML 1.0 cannot hold at all replaced.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' | '\n' | '\r' => escaped.push(character),
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_xml_whatever_the_path() {
+        let error = S3Error { status: 400, code: "InvalidURI", message: "a < b".into(), content_range: None };
+        assert_eq!(
+            error.to_xml("/b/<&\">\u{1}", "id"),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidURI</Code><Message>a &lt; b</Message>\
+             <Resource>/b/&lt;&amp;&quot;&gt;\u{fffd}</Resource><RequestId>id</RequestId></Error>"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! S3's semantics: what a request asks for, and how an error reads.
+
+pub mod checksum;
+pub mod error;
+pub mod listing;
+pub mod operation;
+pub mod range;
+pub mod upload;

@@ -1,0 +1,321 @@
+//! From a request to the S3 operation that it is (Amazon S3 API Reference, "Operations").
+//!
+//! What is not known here and could write object data is refused, so that no plaintext reaches the store because an
+//! operation is new.
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::RequestError;
+use crate::format::metadata;
+use crate::http::RequestHead;
+use crate::keys::ObjectName;
+use crate::sigv4::credentials;
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// PutObject.
+    PutObject(ObjectName),
+    /// GetObject.
+    GetObject(ObjectName),
+    /// HeadObject.
+    HeadObject(ObjectName),
+    /// ListObjects, ListObjectsV2, ListObjectVersions.
+    ListObjects,
+    /// Anything that moves no object data: the store's own business.
+    PassThrough,
+}
+
+/// The bucket and the object key that a request addresses; either may be empty.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    bucket: String,
+    object_key: String,
+}
+
+/// A request's query: names, decoded, in order. What an operation is depends on names alone.
+struct Query(Vec<String>);
+
+/// Subresources of an object that hold no object data.
+const OBJECT_SUBRESOURCES: [&str; 4] = ["acl", "tagging", "retention", "legal-hold"];
+
+/// Subresources of a bucket that may be written with PUT.
+const BUCKET_SUBRESOURCES: [&str; 25] = [
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "logging",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "tagging",
+    "versioning",
+    "website",
+];
+
+/// Subresources of a bucket that can be read and not written.
+const BUCKET_READS: [&str; 3] = ["location", "policyStatus", "uploads"];
+
+/// Parameters that change nothing about what a request is: the SDKs' name for the operation, and signatures.
+fn is_neutral(name: &str) -> bool {
+    name == "x-id" || credentials::is_query_parameter(name)
+}
+
+impl Operation {
+    /// Decides what a request is, or why it is refused.
+    pub fn from_request(head: &RequestHead, virtual_host_suffixes: &[String]) -> Result<Self, RequestError> {
+        let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
+        let target = Target::parse(path, &head.authority, virtual_host_suffixes)?;
+        let query = Query::parse(query)?;
+        let is_object = !target.object_key.is_empty();
+        match head.method.as_str() {
+            "GET" if is_object => get_object(target, &query),
+            "HEAD" if is_object => Ok(Self::HeadObject(target.into_name()?)),
+            "PUT" if is_object => put_object(target, &query, head),
+            "POST" if is_object => post_object(&query),
+            "GET" if !target.bucket.is_empty() => get_bucket(&query),
+            "GET" | "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough),
+            "PUT" => put_bucket(&query),
+            "POST" if query.has("delete") => Ok(Self::PassThrough),
+            "POST" if query.has_any(&["metadataConfiguration", "metadataTable"]) => Ok(Self::PassThrough),
+            "POST" => Err(RequestError::NotImplemented("POST form upload")),
+            _ => Err(RequestError::NotImplemented("this method")),
+        }
+    }
+}
+
+fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> {
+    match () {
+        () if query.has("torrent") => Err(RequestError::NotImplemented("GetObjectTorrent")),
+        () if query.has("attributes") => Err(RequestError::NotImplemented("GetObjectAttributes")),
+        () if query.has("uploadId") => Err(RequestError::NotImplemented("ListParts")),
+        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        // S3 ignores a parameter that it does not know, and so this is a GetObject.
+        () => Ok(Operation::GetObject(target.into_name()?)),
+    }
+}
+
+fn put_object(target: Target, query: &Query, head: &RequestHead) -> Result<Operation, RequestError> {
+    let has_header = |name| head.headers.has(name);
+    match () {
+        () if query.has("uploadId") || query.has("partNumber") => Err(RequestError::NotImplemented("multipart upload")),
+        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        () if query.has("renameObject") => Err(RequestError::NotImplemented("RenameObject")),
+        () if query.has_other_than(is_neutral) => Err(RequestError::NotImplemented("this kind of PUT")),
+        () if has_header("x-amz-copy-source") => Err(RequestError::NotImplemented("CopyObject")),
+        () if has_header("x-amz-write-offset-bytes") => Err(RequestError::NotImplemented("appending to an object")),
+        () if has_header("x-amz-rename-source") => Err(RequestError::NotImplemented("RenameObject")),
+        () => Ok(Operation::PutObject(target.into_name()?)),
+    }
+}
+
+fn post_object(query: &Query) -> Result<Operation, RequestError> {
+    match () {
+        () if query.has("restore") => Ok(Operation::PassThrough),
+        () if query.has_any(&["uploads", "uploadId"]) => Err(RequestError::NotImplemented("multipart upload")),
+        () if query.has("select") => Err(RequestError::NotImplemented("SelectObjectContent")),
+        () => Err(RequestError::NotImplemented("this kind of POST")),
+    }
+}
+
+fn get_bucket(query: &Query) -> Result<Operation, RequestError> {
+    match () {
+        () if query.has("session") => Err(RequestError::NotImplemented("CreateSession")),
+        () if query.has_any(&BUCKET_SUBRESOURCES) || query.has_any(&BUCKET_READS) => Ok(Operation::PassThrough),
+        // S3 ignores a parameter that it does not know, and so this is a listing.
+        () => Ok(Operation::ListObjects),
+    }
+}
+
+fn put_bucket(query: &Query) -> Result<Operation, RequestError> {
+    let is_known = |name: &str| is_neutral(name) || name == "id" || BUCKET_SUBRESOURCES.contains(&name);
+    match query.has_other_than(is_known) {
+        true => Err(RequestError::NotImplemented("this kind of PUT")),
+        false => Ok(Operation::PassThrough),
+    }
+}
+
+/// Refuses headers that no request for object data may have.
+pub fn check_headers(head: &RequestHead) -> Result<(), RequestError> {
+    for (name, _) in head.headers.iter() {
+        if name.starts_with(metadata::PREFIX) {
+            return Err(RequestError::InvalidArgument("the metadata prefix x-amz-meta-s3ep- is reserved"));
+        }
+        if name.starts_with("x-amz-server-side-encryption-customer-")
+            || name.starts_with("x-amz-copy-source-server-side-encryption-customer-")
+        {
+            return Err(RequestError::NotImplemented("server-side encryption with customer keys (SSE-C)"));
+        }
+    }
+    Ok(())
+}
+
+impl Target {
+    fn parse(path: &str, authority: &str, virtual_host_suffixes: &[String]) -> Result<Self, RequestError> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let (bucket, object_key) = match virtual_host_bucket(authority, virtual_host_suffixes) {
+            Some(bucket) => (bucket, path),
+            None => {
+                let (bucket, object_key) = path.split_once('/').unwrap_or((path, ""));
+                (decode(bucket)?, object_key)
+            }
+        };
+        if bucket.contains('\0') {
+            return Err(RequestError::InvalidUri("a bucket's name has no NUL"));
+        }
+        Ok(Self { bucket, object_key: decode(object_key)? })
+    }
+
+    fn into_name(self) -> Result<ObjectName, RequestError> {
+        if self.bucket.is_empty() {
+            return Err(RequestError::InvalidUri("it names no bucket"));
+        }
+        Ok(ObjectName { bucket: self.bucket, object_key: self.object_key })
+    }
+}
+
+/// The bucket in `bucket.suffix[:port]` ("Virtual hosting of buckets").
+fn virtual_host_bucket(authority: &str, suffixes: &[String]) -> Option<String> {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.to_ascii_lowercase();
+    suffixes.iter().find_map(|suffix| {
+        let bucket = host.strip_suffix(suffix.as_str())?.strip_suffix('.')?;
+        (!bucket.is_empty()).then(|| bucket.to_owned())
+    })
+}
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, RequestError> {
+        query
+            .split('&')
+            .filter(|parameter| !parameter.is_empty())
+            .map(|parameter| decode(parameter.split_once('=').map_or(parameter, |(name, _)| name)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|n| n == name)
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
+
+    fn has_other_than(&self, is_known: impl Fn(&str) -> bool) -> bool {
+        self.0.iter().any(|name| !is_known(name))
+    }
+}
+
+fn decode(text: &str) -> Result<String, RequestError> {
+    let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_escape) {
+        return Err(RequestError::InvalidUri("a percent sign is not followed by two hexadecimal digits"));
+    }
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| RequestError::InvalidUri("it is not UTF-8"))?;
+    Ok(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Headers;
+
+    fn operation(request: &str, headers: &[(&str, &str)]) -> Result<Operation, RequestError> {
+        let (method, rest) = request.split_once(' ').unwrap();
+        let (authority, path) = rest.split_once(' ').unwrap_or(("localhost:10000", rest));
+        let head = RequestHead {
+            method: method.into(),
+            path: path.into(),
+            authority: authority.into(),
+            headers: headers.iter().copied().collect::<Headers>(),
+            is_end: false,
+        };
+        Operation::from_request(&head, &["s3.example.com".into()])
+    }
+
+    fn name(bucket: &str, object_key: &str) -> ObjectName {
+        ObjectName { bucket: bucket.into(), object_key: object_key.into() }
+    }
+
+    #[test]
+    fn object_data_is_recognised_and_its_name_decoded() {
+        let cases = [
+            ("PUT /b/k", Operation::PutObject(name("b", "k"))),
+            ("PUT /b/k?x-id=PutObject", Operation::PutObject(name("b", "k"))),
+            ("PUT /b/k?X-Amz-Signature=0&X-Amz-Date=1", Operation::PutObject(name("b", "k"))),
+            ("GET /b/a%20b/%C3%BC+%2B%25", Operation::GetObject(name("b", "a b/ü++%"))),
+            ("GET /b//k/", Operation::GetObject(name("b", "/k/"))),
+            ("GET /b/../k", Operation::GetObject(name("b", "../k"))),
+            ("GET /b/k?versionId=1&partNumber=2&unknown", Operation::GetObject(name("b", "k"))),
+            ("HEAD /b/k", Operation::HeadObject(name("b", "k"))),
+            ("GET b.s3.example.com /k", Operation::GetObject(name("b", "k"))),
+            ("GET B.S3.example.com:8080 /a/b", Operation::GetObject(name("b", "a/b"))),
+            ("GET s3.example.com /b/k", Operation::GetObject(name("b", "k"))),
+            ("GET evils3.example.com /b/k", Operation::GetObject(name("b", "k"))),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(operation(request, &[]), Ok(expected), "{request}");
+        }
+    }
+
+    #[test]
+    fn listings_are_recognised() {
+        for request in
+            "GET /b|GET /b/|GET /b?list-type=2&prefix=x|GET /b?versions|GET b.s3.example.com /?new".split('|')
+        {
+            assert_eq!(operation(request, &[]), Ok(Operation::ListObjects), "{request}");
+        }
+    }
+
+    #[test]
+    fn what_moves_no_object_data_passes() {
+        let cases = "GET /|HEAD /b|GET /b?location|GET /b/?policy|PUT /b|PUT /b?versioning|PUT /b?analytics&id=1\
+            |DELETE /b/k|DELETE /b|DELETE /b/k?tagging|POST /b?delete|PUT /b/k?tagging&versionId=1|GET /b/k?acl\
+            |PUT /b/k?legal-hold|POST /b/k?restore|OPTIONS /b/k|GET b.s3.example.com /?acl|PUT b.s3.example.com /?cors";
+        for request in cases.split('|') {
+            assert_eq!(operation(request, &[]), Ok(Operation::PassThrough), "{request}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_could_write_is_refused() {
+        let cases = "PUT /b/k?partNumber=1&uploadId=u|POST /b/k?uploads|POST /b/k?uploadId=u|PUT /b/k?append\
+            |PUT /b/k?renameObject|PUT /b/k?encryption|POST /b/k?select&select-type=2|POST /b|POST /|POST /WriteGetObjectResponse\
+            |PATCH /b/k|PUT /b?unheard-of|GET /b/k?torrent|POST /b/k|PUT b.s3.example.com /k?new|GET /b?session|CONNECT /b/k";
+        for request in cases.split('|') {
+            let refused = operation(request, &[]);
+            assert!(matches!(refused, Err(RequestError::NotImplemented(_))), "{request}: {refused:?}");
+        }
+        for header in ["x-amz-copy-source", "x-amz-write-offset-bytes", "x-amz-rename-source"] {
+            let refused = operation("PUT /b/k", &[(header, "1")]);
+            assert!(matches!(refused, Err(RequestError::NotImplemented(_))), "{header}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_names_nothing_is_refused() {
+        for request in ["GET /b/%", "GET /b/%2", "GET /b/%zz", "GET /b/%ff", "PUT //k", "GET /%00/k", "GET /b/k?%f"] {
+            let refused = operation(request, &[]);
+            assert!(matches!(refused, Err(RequestError::InvalidUri(_))), "{request}: {refused:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a client signs its request with. None of it goes upstream: Envoy signs anew, as itself.
+
+use crate::http::HeadEdits;
+
+/// Headers that carry a signature, or exist only for it.
+const HEADERS: [&str; 5] =
+    ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-s3session-token"];
+
+/// Query parameters of a presigned URL: SigV4's and SigV2's ("Authenticating Requests: Using Query Parameters").
+/// Their names are compared without regard to case.
+const QUERY: [&str; 12] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+    "x-amz-s3session-token",
+    "awsaccesskeyid",
+    "signature",
+    "expires",
+];
+
+/// Whether a query parameter is part of a signature.
+pub fn is_query_parameter(name: &str) -> bool {
+    QUERY.iter().any(|signed| signed.eq_ignore_ascii_case(name))
+}
+
+/// Edits that take the client's signature out of a request: its headers, and its parameters in `path`. Gives the path
+/// that is left.
+pub fn remove(path: &str, edits: &mut HeadEdits) -> String {
+    HEADERS.iter().for_each(|name| edits.remove(*name));
+    let stripped = without_query_parameters(path);
+    if stripped != path {
+        edits.set(":path", stripped.clone());
+    }
+    stripped
+}
+
+/// The path without the parameters of a signature, everything else byte for byte as it was.
+fn without_query_parameters(path: &str) -> String {
+    let Some((path, query)) = path.split_once('?') else {
+        return path.to_owned();
+    };
+    let kept: Vec<_> = query
+        .split('&')
+        .filter(|parameter| !is_query_parameter(parameter.split_once('=').map_or(*parameter, |(name, _)| name)))
+        .collect();
+    match kept.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", kept.join("&")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_presigned_url_loses_its_signature_and_nothing_else() {
+        let cases = [
+            ("/b/k", "/b/k"),
+            ("/b/k?versionId=1", "/b/k?versionId=1"),
+            ("/b/k?X-Amz-Algorithm=A&X-Amz-Credential=C%2F1&X-Amz-Signature=0", "/b/k"),
+            (
+                "/b/k?x-id=GetObject&X-Amz-Date=1&response-content-type=a%20b",
+                "/b/k?x-id=GetObject&response-content-type=a%20b",
+            ),
+            ("/b?prefix=X-Amz-Signature&list-type=2&Signature=s", "/b?prefix=X-Amz-Signature&list-type=2"),
+            ("/b/k?acl", "/b/k?acl"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(without_query_parameters(path), expected);
+        }
+    }
+}
