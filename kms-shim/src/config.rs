@@ -1,0 +1,192 @@
+//! The configuration: flags before environment before file before defaults, all in one schema.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::listen::Listen;
+use crate::tink::KeysetName;
+use crate::token::{InvalidToken, Token};
+
+/// The environment variable that may hold the bearer token itself.
+pub const TOKEN_ENV: &str = "S3EP_KMS_SHIM_TOKEN";
+
+/// What flags, environment and file can say. The file has these members in YAML or JSON, and no others; relative paths
+/// are taken from the working directory.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address to listen on: IP:port (port 0 takes a free one) or unix:/path [default: 127.0.0.1:8181]
+    #[arg(long, env = "S3EP_KMS_SHIM_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<Listen>,
+
+    /// Allow an address that other machines reach, although DEKs cross it in clear
+    #[arg(long, env = "S3EP_KMS_SHIM_ALLOW_REMOTE_PLAINTEXT", value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_remote_plaintext: Option<bool>,
+
+    /// File that the address is written to once the service listens, and that goes when it stops
+    #[arg(long, env = "S3EP_KMS_SHIM_ADDRESS_FILE", value_name = "FILE")]
+    pub address_file: Option<PathBuf>,
+
+    /// File with the bearer token; instead, S3EP_KMS_SHIM_TOKEN may hold the token
+    #[arg(long, env = "S3EP_KMS_SHIM_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Tink JSON keyset in clear, with AES-256-GCM keys
+    #[arg(long, env = "S3EP_KMS_SHIM_KEYSET", value_name = "FILE")]
+    pub keyset: Option<PathBuf>,
+
+    /// Name of the keyset in the KEK's id, tink-keyset:NAME, which is stored with every object [default: default]
+    #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_NAME", value_name = "NAME")]
+    pub keyset_name: Option<KeysetName>,
+
+    /// Log what is at least this important [default: info]
+    #[arg(long, env = "S3EP_KMS_SHIM_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+
+    /// Form of the log on standard error [default: text]
+    #[arg(long, env = "S3EP_KMS_SHIM_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How important a log line must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// No log at all.
+    Off,
+    /// The service cannot go on.
+    Error,
+    /// Refused and failed requests.
+    Warn,
+    /// Start and stop.
+    #[default]
+    Info,
+    /// Every request.
+    Debug,
+    /// What the libraries say.
+    Trace,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration that the service runs with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen. Not remote, unless that was allowed.
+    pub listen: Listen,
+    /// Where to write the actual address.
+    pub address_file: Option<PathBuf>,
+    /// What callers must send.
+    pub token: Token,
+    /// The keyset's file.
+    pub keyset: PathBuf,
+    /// The keyset's name in the KEK's id.
+    pub keyset_name: KeysetName,
+    /// How important a log line must be.
+    pub log_level: LogLevel,
+    /// The form of the log.
+    pub log_format: LogFormat,
+}
+
+/// A configuration that the service does not start with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that the configuration names could not be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        error: io::Error,
+    },
+    /// The configuration file is malformed or has unknown members.
+    #[error("{}: {error}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: String,
+    },
+    /// Nothing says what the token is.
+    #[error("no bearer token: give --token-file or S3EP_KMS_SHIM_TOKEN")]
+    NoToken,
+    /// The token could never be sent.
+    #[error("{origin}: {error}")]
+    Token {
+        /// The file or variable that has it.
+        origin: String,
+        /// What is wrong with it.
+        error: InvalidToken,
+    },
+    /// Nothing says which keyset.
+    #[error("no keyset: give --keyset (`kms-shim keygen keyset` makes one)")]
+    NoKeyset,
+    /// Other machines could read DEKs off the wire.
+    #[error(
+        "{0} is not a loopback address: DEKs would cross the network in clear (--allow-remote-plaintext allows it)"
+    )]
+    RemotePlaintext(Listen),
+}
+
+impl Settings {
+    /// Reads a configuration file.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = read(path)?;
+        // The message quotes nothing of the file but the names of its members: somebody may have put the token there.
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(&text, options)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: error.to_string() })
+    }
+
+    /// Puts these settings (flags and environment), the token in the environment, and the file's settings together.
+    pub fn resolve(self, token: Option<Zeroizing<String>>, file: Settings) -> Result<Config, ConfigError> {
+        let listen = self.listen.or(file.listen).unwrap_or_default();
+        let allow_remote = self.allow_remote_plaintext.or(file.allow_remote_plaintext).unwrap_or_default();
+        if listen.is_remote() && !allow_remote {
+            return Err(ConfigError::RemotePlaintext(listen));
+        }
+        let token = match (self.token_file, token, file.token_file) {
+            (Some(path), _, _) | (None, None, Some(path)) => read_token(&path)?,
+            (None, Some(token), _) => parse_token(&token, TOKEN_ENV)?,
+            (None, None, None) => return Err(ConfigError::NoToken),
+        };
+        Ok(Config {
+            listen,
+            address_file: self.address_file.or(file.address_file),
+            token,
+            keyset: self.keyset.or(file.keyset).ok_or(ConfigError::NoKeyset)?,
+            keyset_name: self.keyset_name.or(file.keyset_name).unwrap_or_default(),
+            log_level: self.log_level.or(file.log_level).unwrap_or_default(),
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads a text file that may hold a secret.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let text = std::fs::read_to_string(path);
+    text.map(Zeroizing::new).map_err(|error| ConfigError::Read { path: path.to_owned(), error })
+}
+
+fn read_token(path: &Path) -> Result<Token, ConfigError> {
+    parse_token(&read(path)?, path.display())
+}
+
+fn parse_token(text: &str, origin: impl fmt::Display) -> Result<Token, ConfigError> {
+    Token::new(text).map_err(|error| ConfigError::Token { origin: origin.to_string(), error })
+}

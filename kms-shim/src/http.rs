@@ -1,0 +1,172 @@
+//! The HTTP service: `POST /v1/wrap`, `POST /v1/unwrap`, `GET /healthz`, `GET /readyz`.
+//!
+//! Every answer that is not a 200 is a [`kms_api::ErrorResponse`]. Apart from the kinds' own statuses (400, 401, 403,
+//! 422, 503) there are 404 and 405 for requests to something else, 408 and 413 for bodies that come too slowly or are
+//! too large, all of kind `invalid`.
+
+mod error;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use kms_api::{
+    EncryptionContext, ErrorKind, Secret, UNWRAP_PATH, UnwrapRequest, UnwrapResponse, WRAP_PATH, WrapRequest,
+    WrapResponse,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::kek::{Context, Kek};
+use crate::token::Token;
+use error::ApiError;
+
+/// Longest request body in bytes. A DEK of 32 bytes and S3's longest names need about 2 KiB.
+pub const MAX_BODY_LEN: usize = 64 * 1024;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Room for the JSON of an answer, so that writing it leaves no copies of a DEK behind in smaller buffers.
+const ANSWER_CAPACITY: usize = 2 * MAX_BODY_LEN;
+
+struct Service {
+    kek: Box<dyn Kek>,
+    token: Token,
+}
+
+type Shared = State<Arc<Service>>;
+
+/// The service over this KEK, for callers with this token.
+pub fn router(kek: Box<dyn Kek>, token: Token) -> Router {
+    let service = Arc::new(Service { kek, token });
+    Router::new()
+        .route(WRAP_PATH, post(wrap))
+        .route(UNWRAP_PATH, post(unwrap))
+        .route_layer(middleware::from_fn_with_state(service.clone(), authorize))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .fallback(async || ApiError::new(StatusCode::NOT_FOUND, ErrorKind::Invalid, "no such route"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorKind::Invalid, "no such method on this route")
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
+        .layer(middleware::from_fn(log))
+        .with_state(service)
+}
+
+async fn wrap(State(service): Shared, request: Request) -> Result<Response, ApiError> {
+    let WrapRequest { plaintext, context } = read(request).await?;
+    let context = parse_context(context)?;
+    if plaintext.expose().is_empty() {
+        return Err(ApiError::invalid("the plaintext is empty").about(context));
+    }
+    match service.kek.wrap(&plaintext, &context).await {
+        Ok(wrapped) => Ok(answer(&WrapResponse { wrapped, kek: service.kek.id().to_owned() })),
+        Err(error) => Err(ApiError::from(error).about(context)),
+    }
+}
+
+async fn unwrap(State(service): Shared, request: Request) -> Result<Response, ApiError> {
+    let UnwrapRequest { wrapped, kek, context } = read(request).await?;
+    let context = parse_context(context)?;
+    if wrapped.is_empty() {
+        return Err(ApiError::invalid("the wrapped DEK is empty").about(context));
+    }
+    let own = service.kek.id();
+    if kek != own {
+        return Err(ApiError::invalid(format!("no such KEK here: there is {own}")).about(context));
+    }
+    match service.kek.unwrap(&wrapped, &context).await {
+        Ok(plaintext) => Ok(answer(&UnwrapResponse { plaintext })),
+        Err(error) => Err(ApiError::from(error).about(context)),
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+async fn healthz() -> Response {
+    answer(&Health { status: "ok" })
+}
+
+/// Ready means that a DEK comes back from the KEK as it went in.
+async fn readyz(State(service): Shared) -> Result<Response, ApiError> {
+    let context = Context::new("readyz", "readyz").map_err(|error| ApiError::invalid(error.to_string()))?;
+    let probe = Secret::new(vec![0x5a; 32]);
+    let wrapped = service.kek.wrap(&probe, &context).await.map_err(ApiError::not_ready)?;
+    let unwrapped = service.kek.unwrap(&wrapped, &context).await.map_err(ApiError::not_ready)?;
+    if unwrapped != probe {
+        return Err(ApiError::unavailable("the KEK unwraps to something else than it wrapped"));
+    }
+    Ok(answer(&Health { status: "ready" }))
+}
+
+fn parse_context(context: EncryptionContext) -> Result<Context, ApiError> {
+    Context::try_from(context).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// Reads a JSON body, whatever its Content-Type says, and wipes it.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let body: Result<Bytes, BytesRejection> = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::Invalid, "the body came too slowly"))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(MAX_BODY_LEN),
+        _ => ApiError::invalid("the body could not be read"),
+    })?;
+    let parsed = serde_json::from_slice(&body);
+    // The body's buffer is ours alone, unless hyper still reads the next request into its tail.
+    if let Ok(mut buffer) = body.try_into_mut() {
+        buffer.as_mut().zeroize();
+    }
+    parsed.map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        ApiError::invalid(format!("{} (line {line}, column {column})", crate::json::problem(&error)))
+    })
+}
+
+/// A 200 whose body is wiped once it has been sent.
+fn answer<T: Serialize>(value: &T) -> Response {
+    let mut json = Zeroizing::new(Vec::with_capacity(ANSWER_CAPACITY));
+    if serde_json::to_writer(&mut *json, value).is_err() {
+        return ApiError::unavailable("the answer could not be written").into_response();
+    }
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(Bytes::from_owner(json))).into_response()
+}
+
+async fn authorize(State(service): Shared, request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION);
+    if header.is_some_and(|value| service.token.authorizes(value.as_bytes())) {
+        next.run(request).await
+    } else {
+        ApiError::unauthorized().into_response()
+    }
+}
+
+/// One line a request: failures as warnings, with the object they are about. Neither headers nor bodies are logged.
+async fn log(request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+
+    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let micros = start.elapsed().as_micros();
+    match response.extensions().get::<ApiError>() {
+        Some(error) => tracing::warn!(%method, route, status, micros, %error, "request failed"),
+        None => tracing::debug!(%method, route, status, micros, "request served"),
+    }
+    response
+}

@@ -1,0 +1,108 @@
+//! The command line of kms-shim.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use kms_shim::config::{Config, LogFormat, LogLevel, Settings, TOKEN_ENV};
+use kms_shim::{keygen, serve};
+use tracing::level_filters::LevelFilter;
+use zeroize::Zeroizing;
+
+/// Wraps and unwraps S3EP's data keys.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve wrap and unwrap calls over HTTP (the default)
+    Serve(Box<ServeArgs>),
+    /// Make a new key
+    Keygen {
+        #[command(subcommand)]
+        what: Keygen,
+    },
+}
+
+/// What comes from flags comes before what comes from the environment, then the file, then the defaults.
+#[derive(Args)]
+struct ServeArgs {
+    /// Configuration file, YAML or JSON; its members are named as the flags, with underscores
+    #[arg(long, env = "S3EP_KMS_SHIM_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Keygen {
+    /// A Tink keyset in clear with one AES-256-GCM key, as JSON
+    Keyset(Out),
+    /// A master key for the filter's direct mode: 32 random bytes in base64
+    MasterKey(Out),
+}
+
+#[derive(Args)]
+struct Out {
+    /// File to write with mode 0600; one that is there is not overwritten [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Some(Command::Keygen { what }) => make_key(what),
+        Some(Command::Serve(args)) => start(*args),
+        None => start(cli.serve),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kms-shim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make_key(what: Keygen) -> Result<(), Failure> {
+    let (key, Out { out }) = match what {
+        Keygen::Keyset(out) => (keygen::keyset()?, out),
+        Keygen::MasterKey(out) => (keygen::master_key()?, out),
+    };
+    Ok(keygen::write(&key, out.as_deref())?)
+}
+
+fn start(args: ServeArgs) -> Result<(), Failure> {
+    let file = args.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
+    let token = std::env::var(TOKEN_ENV).ok().map(Zeroizing::new);
+    let config = args.settings.resolve(token, file)?;
+    start_log(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(serve::serve(config))?)
+}
+
+fn start_log(config: &Config) {
+    let level = match config.log_level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(false);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,0 +1,150 @@
+//! `kms-shim serve`: the service from its configuration to its end.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::Listener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{self, Config, ConfigError};
+use crate::http;
+use crate::kek::Kek;
+use crate::listen::{Bound, Listen};
+use crate::tink::{Keyset, KeysetError, TinkKeysetKek};
+
+/// How long requests under way may take to finish after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file could not be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keyset cannot be used.
+    #[error("{}: {error}", path.display())]
+    Keyset {
+        /// The keyset's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeysetError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: Listen,
+        /// What failed.
+        error: io::Error,
+    },
+    /// The address file cannot be written.
+    #[error("{}: {error}", path.display())]
+    AddressFile {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        error: io::Error,
+    },
+    /// The operating system failed the server.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let kek = load_kek(&config)?;
+    let kek_id = kek.id().to_owned();
+    // Before anybody can know the address: a signal from then on ends the service cleanly.
+    let stop = stop_signal()?;
+    let bound = config.listen.bind().await.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+    let address = bound.address()?;
+    let _address_file = config.address_file.map(|path| AddressFile::write(path, &address)).transpose()?;
+    tracing::info!(%address, kek = kek_id, "listening");
+    if address.is_remote() {
+        tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
+    }
+    run(bound, http::router(kek, config.token), stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves this router on this listener until `stop` is ready; then takes no more connections, and gives requests under
+/// way 10 seconds to finish.
+pub async fn run(bound: Bound, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    match bound {
+        Bound::Tcp(listener) => run_on(listener, router, stop).await,
+        Bound::Unix(listener, _file) => run_on(listener, router, stop).await,
+    }
+}
+
+async fn run_on<L>(listener: L, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let (stopping, mut stopped) = watch::channel(false);
+    let graceful = async move {
+        stop.await;
+        stopping.send_replace(true);
+    };
+    let deadline = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = axum::serve(listener, router).with_graceful_shutdown(graceful).into_future() => ended,
+        () = deadline => {
+            tracing::warn!("connections were cut: they were still busy {} seconds after the signal", DRAIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+fn load_kek(config: &Config) -> Result<Box<dyn Kek>, ServeError> {
+    let json = config::read(&config.keyset)?;
+    let kek = Keyset::from_json(&json).and_then(|keyset| TinkKeysetKek::new(&config.keyset_name, &keyset));
+    let kek = kek.map_err(|error| ServeError::Keyset { path: config.keyset.clone(), error })?;
+    tracing::warn!(keyset = %config.keyset.display(), "the keyset lies in clear: whoever reads it reads every object");
+    Ok(Box::new(kek))
+}
+
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+/// The file with the actual address, for those who started the service; removed when dropped.
+struct AddressFile(PathBuf);
+
+impl AddressFile {
+    /// Writes the address and a newline in one step: whoever sees the file sees all of it.
+    fn write(path: PathBuf, address: &Listen) -> Result<Self, ServeError> {
+        let written = write_whole(&path, &format!("{address}\n"));
+        written.map(|()| Self(path.clone())).map_err(|error| ServeError::AddressFile { path, error })
+    }
+}
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
