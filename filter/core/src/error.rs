@@ -64,6 +64,18 @@ pub enum RequestError {
         /// The plaintext's length.
         plain_len: u64,
     },
+    /// No upload has this UploadId, or it was not made here.
+    #[error("the specified upload does not exist; the UploadId may be invalid, or the upload was aborted or completed")]
+    NoSuchUpload,
+    /// A document in the request is not what S3 documents.
+    #[error("the XML you provided was not well-formed or did not validate against our published schema")]
+    MalformedXml,
+    /// CompleteMultipartUpload's parts are not ascending.
+    #[error("the list of parts was not in ascending order")]
+    InvalidPartOrder,
+    /// CompleteMultipartUpload's part numbers are not 1, 2, 3, … (FORMAT.md section 6).
+    #[error("through this proxy, the parts of an upload are numbered 1, 2, 3 and so on, without gaps")]
+    PartNumberGap,
     /// A checksum does not match the body, or is malformed.
     #[error(transparent)]
     Checksum(#[from] ChecksumError),

@@ -94,9 +94,11 @@ impl HeadEdits {
         self.remove.push(name.into());
     }
 
-    /// Also sets `name`.
+    /// Also sets `name`. What was to be set before is forgotten.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.set.push((name.into(), value.into()));
+        let name = name.into();
+        self.set.retain(|(n, _)| *n != name);
+        self.set.push((name, value.into()));
     }
 }
 

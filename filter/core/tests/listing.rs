@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use s3ep_core::format::layout::{plain_len, sealed_len};
-use s3ep_core::s3::listing::{ATTRIBUTES, OBJECTS, PARTS, SizeElement, SizeRewriter};
+use s3ep_core::s3::listing::{ATTRIBUTES, Element, OBJECTS, PARTS, TextRewriter};
 
-fn rewritten<'a>(elements: &'static [SizeElement], windows: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut rewriter = SizeRewriter::new(elements, plain_len);
+fn rewritten<'a>(elements: &'static [Element], windows: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut rewriter = TextRewriter::sizes(elements, plain_len);
     let mut out = Vec::new();
     windows.into_iter().for_each(|window| rewriter.push(window, &mut out));
     rewriter.finish(&mut out);
@@ -127,7 +127,7 @@ fn a_body_cut_short_is_whole_up_to_the_cut() {
 
 #[test]
 fn little_is_held_back() {
-    let mut rewriter = SizeRewriter::new(OBJECTS, plain_len);
+    let mut rewriter = TextRewriter::sizes(OBJECTS, plain_len);
     let (mut out, mut pushed) = (Vec::new(), 0);
     let endless = ["<R><Contents><Size>", &"9".repeat(100_000), "</Size><", &"x".repeat(100_000)].concat();
     for byte in endless.as_bytes() {

@@ -1,5 +1,6 @@
 //! Sealing and opening as streams: lengths around the segment borders × window sizes, and any split by proptest; then
 //! every way to tamper with what was sealed.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::rc::Rc;
 

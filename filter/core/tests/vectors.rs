@@ -1,4 +1,5 @@
 //! The vectors of `vectors/`, made by an independent writer in Python: its README says what they hold.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::fs;
 use std::path::PathBuf;

@@ -4,12 +4,17 @@
 //! what it answers. It holds at most about a segment of a body at any time. After an [`Error`] an exchange must be
 //! dropped: the client gets an error reply, or, after a head went out, a broken transfer.
 
+mod complete_multipart_upload;
+mod create_multipart_upload;
 mod dek;
 mod get_object;
 mod get_range;
-mod list_objects;
+mod list;
 mod pass_through;
 mod put_object;
+mod rewriting;
+mod sealing;
+mod upload_part;
 
 use std::time::Duration;
 
@@ -89,14 +94,7 @@ pub struct Exchange(Box<dyn Role>);
 impl Exchange {
     /// Begins with the request's head.
     pub fn begin(env: &mut Env<'_>, head: &RequestHead) -> Result<(Self, HeadStep), Error> {
-        let mut role: Box<dyn Role> = match Operation::from_request(head, &env.config.virtual_host_suffixes)? {
-            Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
-            Operation::GetObject(name) if head.headers.has("range") => Box::new(get_range::GetRange::new(name)),
-            Operation::GetObject(name) => Box::new(get_object::GetObject::new(name)),
-            Operation::HeadObject(name) => Box::new(get_object::GetObject::new(name)),
-            Operation::ListObjects => Box::new(list_objects::ListObjects::default()),
-            Operation::PassThrough => Box::new(pass_through::PassThrough),
-        };
+        let mut role = role(Operation::from_request(head, &env.config.virtual_host_suffixes)?, head);
         let step = role.request_head(env, head)?;
         Ok((Self(role), step))
     }
@@ -129,6 +127,27 @@ impl Exchange {
     /// The response ends with trailers; no body can be added any more.
     pub fn response_trailers(&mut self) -> Result<(), Error> {
         self.0.response_trailers()
+    }
+}
+
+fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
+    match operation {
+        Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
+        Operation::GetObject(name) if head.headers.has("range") => Box::new(get_range::GetRange::new(name)),
+        Operation::GetObject(name) | Operation::HeadObject(name) => Box::new(get_object::GetObject::new(name)),
+        Operation::ListObjects => Box::new(list::List::objects()),
+        Operation::CreateMultipartUpload(name) => Box::new(create_multipart_upload::CreateMultipartUpload::new(name)),
+        Operation::UploadPart { name, part, upload_id } => {
+            Box::new(upload_part::UploadPart::new(name, part, upload_id))
+        }
+        Operation::CompleteMultipartUpload(upload_id) => {
+            Box::new(complete_multipart_upload::CompleteMultipartUpload::new(upload_id))
+        }
+        Operation::AbortMultipartUpload(upload_id) => {
+            Box::new(pass_through::PassThrough { upload_id: Some(upload_id) })
+        }
+        Operation::ListParts(upload_id) => Box::new(list::List::parts(upload_id)),
+        Operation::PassThrough => Box::new(pass_through::PassThrough { upload_id: None }),
     }
 }
 

@@ -3,10 +3,14 @@
 use super::{Env, HeadStep, Role, hide_metadata};
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
+use crate::s3::multipart::UploadId;
 use crate::sigv4::credentials;
 
 /// Any operation that is the store's own business.
-pub struct PassThrough;
+pub struct PassThrough {
+    /// The upload that it is about, if it is about one: AbortMultipartUpload.
+    pub upload_id: Option<UploadId>,
+}
 
 impl Role for PassThrough {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
@@ -16,7 +20,10 @@ impl Role for PassThrough {
             return Err(RequestError::NotImplemented("aws-chunked for this operation").into());
         }
         let mut edits = HeadEdits::default();
-        credentials::remove(&head.path, &mut edits);
+        let path = credentials::remove(&head.path, &mut edits);
+        if let Some(upload_id) = &self.upload_id {
+            upload_id.address(&path, &mut edits);
+        }
         Ok(HeadStep::Forward(edits))
     }
 

@@ -1,35 +1,41 @@
-//! Sizes in listings: a stream of XML in, the same bytes out, with plaintext lengths in place of ciphertext lengths.
+//! Sizes in listings: a stream of XML in, the same bytes out, with plaintext lengths in place of ciphertext lengths; and
+//! likewise for the text of any other element.
 //!
 //! This is no XML parser that prints what it has read: namespaces, white space, the order of attributes and whatever a
 //! store adds would change. It follows the markup just closely enough to know when the digits of a size element pass
 //! by. Everything else, and everything that is not well-formed, leaves as it came.
 
-/// A size element: the local names of its parent and of itself.
-pub type SizeElement = (&'static str, &'static str);
+/// An element: the local names of its parent and of itself.
+pub type Element = (&'static str, &'static str);
 
 /// ListObjects, ListObjectsV2 and ListObjectVersions.
-pub const OBJECTS: &[SizeElement] = &[("Contents", "Size"), ("Version", "Size")];
+pub const OBJECTS: &[Element] = &[("Contents", "Size"), ("Version", "Size")];
 /// ListParts.
-pub const PARTS: &[SizeElement] = &[("Part", "Size")];
+pub const PARTS: &[Element] = &[("Part", "Size")];
 /// GetObjectAttributes. The first name is S3's, the second the one its API reference gives.
-pub const ATTRIBUTES: &[SizeElement] =
+pub const ATTRIBUTES: &[Element] =
     &[("GetObjectAttributesResponse", "ObjectSize"), ("GetObjectAttributesOutput", "ObjectSize"), ("Part", "Size")];
 
 /// Longest element name that is followed; S3's longest has 27 bytes.
 const MAX_NAME: usize = 128;
 /// Deepest nesting that is followed; S3 nests 4 deep.
 const MAX_DEPTH: usize = 32;
-/// Longest content of a size element that may be a number: 20 digits, and white space around them.
+/// Longest content that may be a number: 20 digits, and white space around them.
 const MAX_NUMBER: usize = 64;
+/// Longest content of an element whose text is rewritten otherwise.
+const MAX_TEXT: usize = 4_096;
+
+/// Gives what to put in place of an element's content; None: leave it.
+type Rewrite = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>;
 
 /// Where the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Text,
-    /// Directly behind a size element's start tag. The bytes are held back until it is clear what they are.
-    Number,
+    /// Directly behind the start tag of an element to rewrite. The bytes are held back until it is clear what they are.
+    Content,
     /// Behind the `<` that ends the bytes held back, which is held back as well.
-    NumberOpen,
+    ContentOpen,
     /// Behind a `<`.
     Open,
     /// Behind `<!`.
@@ -50,25 +56,37 @@ enum State {
     Opaque,
 }
 
-/// Rewrites sizes in one response body. Holds back less than 100 bytes; its memory does not grow with the body.
+/// Rewrites the text of some elements in one response body. Holds back less than 100 bytes of a size, less than 5,000 of
+/// other text; its memory does not grow with the body.
 ///
 /// The body must not be compressed: ask the store for `identity`.
-#[derive(Debug)]
-pub struct SizeRewriter {
-    elements: &'static [SizeElement],
-    plain_len: fn(u64) -> Option<u64>,
+pub struct TextRewriter {
+    elements: &'static [Element],
+    rewrite: Rewrite,
+    /// Longer content is left as it is.
+    max_content: usize,
     state: State,
     /// Local names of the open elements.
     open: Vec<Vec<u8>>,
     /// The name being read, or the bytes behind `<!`.
     name: Vec<u8>,
-    number: Vec<u8>,
+    content: Vec<u8>,
 }
 
-impl SizeRewriter {
+impl TextRewriter {
     /// `plain_len` gives the plaintext length for a size, or None to leave the size as it is: a foreign object's.
-    pub fn new(elements: &'static [SizeElement], plain_len: fn(u64) -> Option<u64>) -> Self {
-        Self { elements, plain_len, state: State::Text, open: Vec::new(), name: Vec::new(), number: Vec::new() }
+    pub fn sizes(elements: &'static [Element], plain_len: fn(u64) -> Option<u64>) -> Self {
+        Self::new(elements, MAX_NUMBER, Box::new(move |content| rewrite_size(content, plain_len)))
+    }
+
+    /// `rewrite` gives new text for an element's, or None to leave it as it is. Neither has markup in it.
+    pub fn text(elements: &'static [Element], rewrite: impl FnMut(&[u8]) -> Option<Vec<u8>> + 'static) -> Self {
+        Self::new(elements, MAX_TEXT, Box::new(rewrite))
+    }
+
+    fn new(elements: &'static [Element], max_content: usize, rewrite: Rewrite) -> Self {
+        let state = State::Text;
+        Self { elements, rewrite, max_content, state, open: Vec::new(), name: Vec::new(), content: Vec::new() }
     }
 
     /// Takes the next window of the body, of any length, and appends to `out` what may go on.
@@ -92,7 +110,7 @@ impl SizeRewriter {
     /// The body has ended: appends to `out` what was held back, unchanged.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.release(out);
-        if self.state == State::NumberOpen {
+        if self.state == State::ContentOpen {
             out.push(b'<');
         }
         self.state = State::Opaque;
@@ -100,14 +118,14 @@ impl SizeRewriter {
 
     fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
         match self.state {
-            State::Number => return self.number_byte(byte, out),
-            State::NumberOpen => self.end_number(byte == b'/', out),
+            State::Content => return self.content_byte(byte, out),
+            State::ContentOpen => self.end_content(byte == b'/', out),
             _ => {}
         }
         out.push(byte);
         match self.state {
             State::Text if byte == b'<' => State::Open,
-            State::Open | State::NumberOpen => self.open_byte(byte),
+            State::Open | State::ContentOpen => self.open_byte(byte),
             State::Declaration => self.declaration_byte(byte),
             State::Ignored { mark, marks, seen } => match byte {
                 b'>' if seen >= marks => State::Text,
@@ -117,33 +135,33 @@ impl SizeRewriter {
             State::StartName => self.start_name_byte(byte),
             State::Attributes { quote, slash } => self.attribute_byte(byte, quote, slash),
             State::EndName => self.end_name_byte(byte),
-            State::Text | State::Number | State::Opaque => self.state,
+            State::Text | State::Content | State::Opaque => self.state,
         }
     }
 
-    /// Only `digits` directly followed by an end tag are a size; a comment or CDATA in between makes it something else.
-    fn number_byte(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
+    /// Only text directly followed by an end tag counts; a comment or CDATA in between makes it something else.
+    fn content_byte(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
         if byte == b'<' {
-            return State::NumberOpen;
+            return State::ContentOpen;
         }
-        self.number.push(byte);
-        if self.number.len() <= MAX_NUMBER {
-            return State::Number;
+        self.content.push(byte);
+        if self.content.len() <= self.max_content {
+            return State::Content;
         }
         self.release(out);
         State::Text
     }
 
-    fn end_number(&mut self, is_whole: bool, out: &mut Vec<u8>) {
-        if is_whole && let Some(number) = rewrite(&self.number, self.plain_len) {
-            self.number = number;
+    fn end_content(&mut self, is_whole: bool, out: &mut Vec<u8>) {
+        if is_whole && let Some(content) = (self.rewrite)(&self.content) {
+            self.content = content;
         }
         self.release(out);
         out.push(b'<');
     }
 
     fn release(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.number);
+        out.append(&mut self.content);
     }
 
     fn open_byte(&mut self, byte: u8) -> State {
@@ -192,9 +210,9 @@ impl SizeRewriter {
         }
         let name = local(&self.name);
         let parent = self.open.last().map(Vec::as_slice).unwrap_or_default();
-        let is_size = self.elements.iter().any(|(p, n)| p.as_bytes() == parent && n.as_bytes() == name);
+        let is_wanted = self.elements.iter().any(|(p, n)| p.as_bytes() == parent && n.as_bytes() == name);
         self.open.push(name.to_vec());
-        if is_size { State::Number } else { State::Text }
+        if is_wanted { State::Content } else { State::Text }
     }
 
     fn end_name_byte(&mut self, byte: u8) -> State {
@@ -219,7 +237,7 @@ fn local(name: &[u8]) -> &[u8] {
 }
 
 /// The content of a size element with the plaintext length in it, and the white space that it had. None: leave it.
-fn rewrite(content: &[u8], plain_len: fn(u64) -> Option<u64>) -> Option<Vec<u8>> {
+fn rewrite_size(content: &[u8], plain_len: fn(u64) -> Option<u64>) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(content).ok()?;
     let digits = text.trim_matches([' ', '\t', '\r', '\n']);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -3,6 +3,8 @@
 pub mod checksum;
 pub mod error;
 pub mod listing;
+pub mod multipart;
 pub mod operation;
+pub mod query;
 pub mod range;
 pub mod upload;

@@ -3,12 +3,12 @@
 //! What is not known here and could write object data is refused, so that no plaintext reaches the store because an
 //! operation is new.
 
-use percent_encoding::percent_decode_str;
-
 use crate::error::RequestError;
 use crate::format::metadata;
 use crate::http::RequestHead;
 use crate::keys::ObjectName;
+use crate::s3::multipart::{UploadId, parse_part_number};
+use crate::s3::query::{Query, decode};
 use crate::sigv4::credentials;
 
 /// What a request asks for.
@@ -22,6 +22,23 @@ pub enum Operation {
     HeadObject(ObjectName),
     /// ListObjects, ListObjectsV2, ListObjectVersions.
     ListObjects,
+    /// CreateMultipartUpload.
+    CreateMultipartUpload(ObjectName),
+    /// UploadPart.
+    UploadPart {
+        /// The object.
+        name: ObjectName,
+        /// The part's number, 1 to 10,000.
+        part: u16,
+        /// The upload.
+        upload_id: UploadId,
+    },
+    /// CompleteMultipartUpload.
+    CompleteMultipartUpload(UploadId),
+    /// AbortMultipartUpload.
+    AbortMultipartUpload(UploadId),
+    /// ListParts.
+    ListParts(UploadId),
     /// Anything that moves no object data: the store's own business.
     PassThrough,
 }
@@ -32,9 +49,6 @@ struct Target {
     bucket: String,
     object_key: String,
 }
-
-/// A request's query: names, decoded, in order. What an operation is depends on names alone.
-struct Query(Vec<String>);
 
 /// Subresources of an object that hold no object data.
 const OBJECT_SUBRESOURCES: [&str; 4] = ["acl", "tagging", "retention", "legal-hold"];
@@ -87,7 +101,8 @@ impl Operation {
             "GET" if is_object => get_object(target, &query),
             "HEAD" if is_object => Ok(Self::HeadObject(target.into_name()?)),
             "PUT" if is_object => put_object(target, &query, head),
-            "POST" if is_object => post_object(&query),
+            "POST" if is_object => post_object(target, &query),
+            "DELETE" if is_object => Ok(upload_id(&query).map_or(Self::PassThrough, Self::AbortMultipartUpload)),
             "GET" if !target.bucket.is_empty() => get_bucket(&query),
             "GET" | "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough),
             "PUT" => put_bucket(&query),
@@ -99,12 +114,20 @@ impl Operation {
     }
 }
 
+/// The upload that a request is about.
+fn upload_id(query: &Query) -> Option<UploadId> {
+    query.value("uploadId").map(UploadId::parse)
+}
+
 fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> {
+    if let Some(upload_id) = upload_id(query) {
+        return Ok(Operation::ListParts(upload_id));
+    }
     match () {
         () if query.has("torrent") => Err(RequestError::NotImplemented("GetObjectTorrent")),
         () if query.has("attributes") => Err(RequestError::NotImplemented("GetObjectAttributes")),
-        () if query.has("uploadId") => Err(RequestError::NotImplemented("ListParts")),
         () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        () if query.has("partNumber") => Err(RequestError::NotImplemented("GetObject with partNumber")),
         // S3 ignores a parameter that it does not know, and so this is a GetObject.
         () => Ok(Operation::GetObject(target.into_name()?)),
     }
@@ -113,8 +136,8 @@ fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> 
 fn put_object(target: Target, query: &Query, head: &RequestHead) -> Result<Operation, RequestError> {
     let has_header = |name| head.headers.has(name);
     match () {
-        () if query.has("uploadId") || query.has("partNumber") => Err(RequestError::NotImplemented("multipart upload")),
         () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        () if query.has("uploadId") || query.has("partNumber") => put_part(target, query, head),
         () if query.has("renameObject") => Err(RequestError::NotImplemented("RenameObject")),
         () if query.has_other_than(is_neutral) => Err(RequestError::NotImplemented("this kind of PUT")),
         () if has_header("x-amz-copy-source") => Err(RequestError::NotImplemented("CopyObject")),
@@ -124,10 +147,25 @@ fn put_object(target: Target, query: &Query, head: &RequestHead) -> Result<Opera
     }
 }
 
-fn post_object(query: &Query) -> Result<Operation, RequestError> {
+fn put_part(target: Target, query: &Query, head: &RequestHead) -> Result<Operation, RequestError> {
+    let is_known = |name: &str| is_neutral(name) || name == "uploadId" || name == "partNumber";
+    let (Some(upload_id), Some(part)) = (upload_id(query), query.value("partNumber")) else {
+        return Err(RequestError::InvalidArgument("a part has a partNumber and an uploadId"));
+    };
+    match () {
+        () if query.has_other_than(is_known) => Err(RequestError::NotImplemented("this kind of PUT")),
+        () if head.headers.has("x-amz-copy-source") => Err(RequestError::NotImplemented("UploadPartCopy")),
+        () => Ok(Operation::UploadPart { part: parse_part_number(part)?, upload_id, name: target.into_name()? }),
+    }
+}
+
+fn post_object(target: Target, query: &Query) -> Result<Operation, RequestError> {
+    if let Some(upload_id) = upload_id(query) {
+        return Ok(Operation::CompleteMultipartUpload(upload_id));
+    }
     match () {
         () if query.has("restore") => Ok(Operation::PassThrough),
-        () if query.has_any(&["uploads", "uploadId"]) => Err(RequestError::NotImplemented("multipart upload")),
+        () if query.has("uploads") => Ok(Operation::CreateMultipartUpload(target.into_name()?)),
         () if query.has("select") => Err(RequestError::NotImplemented("SelectObjectContent")),
         () => Err(RequestError::NotImplemented("this kind of POST")),
     }
@@ -202,38 +240,6 @@ fn virtual_host_bucket(authority: &str, suffixes: &[String]) -> Option<String> {
     })
 }
 
-impl Query {
-    fn parse(query: &str) -> Result<Self, RequestError> {
-        query
-            .split('&')
-            .filter(|parameter| !parameter.is_empty())
-            .map(|parameter| decode(parameter.split_once('=').map_or(parameter, |(name, _)| name)))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|n| n == name)
-    }
-
-    fn has_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.has(name))
-    }
-
-    fn has_other_than(&self, is_known: impl Fn(&str) -> bool) -> bool {
-        self.0.iter().any(|name| !is_known(name))
-    }
-}
-
-fn decode(text: &str) -> Result<String, RequestError> {
-    let is_escape = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-    if !text.split('%').skip(1).all(is_escape) {
-        return Err(RequestError::InvalidUri("a percent sign is not followed by two hexadecimal digits"));
-    }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| RequestError::InvalidUri("it is not UTF-8"))?;
-    Ok(decoded.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +271,7 @@ mod tests {
             ("GET /b/a%20b/%C3%BC+%2B%25", Operation::GetObject(name("b", "a b/ü++%"))),
             ("GET /b//k/", Operation::GetObject(name("b", "/k/"))),
             ("GET /b/../k", Operation::GetObject(name("b", "../k"))),
-            ("GET /b/k?versionId=1&partNumber=2&unknown", Operation::GetObject(name("b", "k"))),
+            ("GET /b/k?versionId=1&unknown", Operation::GetObject(name("b", "k"))),
             ("HEAD /b/k", Operation::HeadObject(name("b", "k"))),
             ("GET b.s3.example.com /k", Operation::GetObject(name("b", "k"))),
             ("GET B.S3.example.com:8080 /a/b", Operation::GetObject(name("b", "a/b"))),
@@ -274,6 +280,27 @@ mod tests {
         ];
         for (request, expected) in cases {
             assert_eq!(operation(request, &[]), Ok(expected), "{request}");
+        }
+    }
+
+    #[test]
+    fn uploads_are_recognised() {
+        let upload_id = || UploadId { upstream: "u/1".into(), token: None };
+        let part = |part| Operation::UploadPart { name: name("b", "k"), part, upload_id: upload_id() };
+        let cases = [
+            ("POST /b/k?uploads", Operation::CreateMultipartUpload(name("b", "k"))),
+            ("PUT /b/k?partNumber=1&uploadId=u%2F1", part(1)),
+            ("PUT /b/k?x-id=UploadPart&uploadId=u/1&partNumber=10000", part(10_000)),
+            ("POST /b/k?uploadId=u%2F1", Operation::CompleteMultipartUpload(upload_id())),
+            ("DELETE /b/k?uploadId=u%2F1", Operation::AbortMultipartUpload(upload_id())),
+            ("GET /b/k?uploadId=u%2F1&max-parts=2", Operation::ListParts(upload_id())),
+        ];
+        for (request, expected) in cases {
+            assert_eq!(operation(request, &[]), Ok(expected), "{request}");
+        }
+        for number in ["0", "10001", "-1", "x", ""] {
+            let refused = operation(&format!("PUT /b/k?partNumber={number}&uploadId=u"), &[]);
+            assert!(matches!(refused, Err(RequestError::InvalidArgument(_))), "{number}: {refused:?}");
         }
     }
 
@@ -298,7 +325,7 @@ mod tests {
 
     #[test]
     fn whatever_else_could_write_is_refused() {
-        let cases = "PUT /b/k?partNumber=1&uploadId=u|POST /b/k?uploads|POST /b/k?uploadId=u|PUT /b/k?append\
+        let cases = "PUT /b/k?partNumber=1&uploadId=u&new|PUT /b/k?append\
             |PUT /b/k?renameObject|PUT /b/k?encryption|POST /b/k?select&select-type=2|POST /b|POST /|POST /WriteGetObjectResponse\
             |PATCH /b/k|PUT /b?unheard-of|GET /b/k?torrent|POST /b/k|PUT b.s3.example.com /k?new|GET /b?session|CONNECT /b/k";
         for request in cases.split('|') {

@@ -1,0 +1,82 @@
+//! CompleteMultipartUpload: its document without what is of the plaintext, in its old length.
+
+use super::put_object::write_response;
+use super::{Body, Env, HeadStep, Role};
+use crate::error::{Error, RequestError};
+use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
+use crate::s3::checksum::Checksums;
+use crate::s3::multipart::{UploadId, complete_body};
+use crate::sigv4::credentials;
+
+/// The most that is read of the client's document, in bytes: 10,000 parts with every checksum that S3 knows.
+const MAX_BODY: u64 = 8 << 20;
+
+/// The end of an upload.
+pub struct CompleteMultipartUpload {
+    upload_id: UploadId,
+    /// Bytes of the document.
+    len: u64,
+    document: Vec<u8>,
+    checksums: Checksums,
+}
+
+impl CompleteMultipartUpload {
+    /// The end of an upload.
+    pub fn new(upload_id: UploadId) -> Self {
+        Self { upload_id, len: 0, document: Vec::new(), checksums: Checksums::default() }
+    }
+}
+
+impl Role for CompleteMultipartUpload {
+    fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
+        if self.upload_id.token.is_none() {
+            // Not an upload of ours: its parts would be read as ciphertext, which they are not.
+            return Err(RequestError::NoSuchUpload.into());
+        }
+        let length = head.headers.text("content-length").ok().flatten().and_then(parse_length);
+        self.len = length.ok_or(RequestError::MissingContentLength)?;
+        if self.len > MAX_BODY {
+            return Err(RequestError::MalformedXml.into());
+        }
+        let is_body_checksum = |name: &str| ["content-md5", "x-amz-content-sha256"].contains(&name);
+        self.checksums = Checksums::expecting(head.headers.iter().filter(|(name, _)| is_body_checksum(name)))?;
+        let mut edits = HeadEdits::default();
+        let path = credentials::remove(&head.path, &mut edits);
+        self.upload_id.address(&path, &mut edits);
+        // x-amz-checksum-* and the size are the plaintext object's.
+        let of_plaintext = |name: &str| name.starts_with("x-amz-checksum-") || name == "x-amz-mp-object-size";
+        head.headers.iter().filter(|(name, _)| of_plaintext(name)).for_each(|(name, _)| edits.remove(name));
+        edits.remove("content-md5");
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        if window.is_empty() && !is_end {
+            return Ok(Body::Unchanged);
+        }
+        self.document.extend_from_slice(window);
+        let received = self.document.len() as u64;
+        match received.cmp(&self.len) {
+            std::cmp::Ordering::Less if is_end => Err(RequestError::IncompleteBody.into()),
+            std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
+            std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
+            std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
+            std::cmp::Ordering::Equal => {
+                self.checksums.update(&self.document);
+                self.checksums.verify()?;
+                Ok(Body::Replaced(complete_body(&self.document)?))
+            }
+        }
+    }
+
+    fn request_trailers(&mut self) -> Result<(), Error> {
+        match self.document.len() as u64 == self.len {
+            true => Ok(()),
+            false => Err(RequestError::IncompleteBody.into()),
+        }
+    }
+
+    fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
+        Ok(HeadStep::Forward(write_response(head)))
+    }
+}

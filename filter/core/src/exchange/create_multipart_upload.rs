@@ -1,0 +1,103 @@
+//! CreateMultipartUpload: a new DEK in the metadata that the object will have, and in the UploadId that the client gets.
+
+use std::rc::Rc;
+
+use super::dek::NewDek;
+use super::rewriting::Rewriting;
+use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
+use crate::error::{Error, InternalError};
+use crate::format::metadata::{self, WrappedDek};
+use crate::http::{HeadEdits, RequestHead, ResponseHead};
+use crate::keys::{Dek, ObjectKeys, ObjectName};
+use crate::s3::listing::{Element, TextRewriter};
+use crate::s3::multipart::Token;
+use crate::s3::operation;
+use crate::sigv4::credentials;
+
+const UPLOAD_ID: &[Element] = &[("InitiateMultipartUploadResult", "UploadId")];
+
+/// The beginning of an upload.
+pub struct CreateMultipartUpload {
+    name: ObjectName,
+    stage: Stage,
+    rewriting: Rewriting,
+}
+
+enum Stage {
+    /// Nothing has come yet, or the store has answered.
+    Start,
+    /// The KMS is being asked to wrap the DEK.
+    Wrapping(Dek, HeadEdits),
+    /// The store is being asked for an UploadId.
+    Asking(Rc<ObjectKeys>, WrappedDek),
+}
+
+impl CreateMultipartUpload {
+    /// The beginning of an upload of `name`.
+    pub fn new(name: ObjectName) -> Self {
+        Self { name, stage: Stage::Start, rewriting: Rewriting::default() }
+    }
+
+    fn ask(&mut self, keys: Rc<ObjectKeys>, wrapped: WrappedDek, mut edits: HeadEdits) -> Result<HeadStep, Error> {
+        for (name, value) in metadata::to_headers(&keys, &wrapped, None)? {
+            edits.set(name, value);
+        }
+        self.stage = Stage::Asking(keys, wrapped);
+        Ok(HeadStep::Forward(edits))
+    }
+}
+
+impl Role for CreateMultipartUpload {
+    fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
+        operation::check_headers(head)?;
+        let mut edits = HeadEdits::default();
+        credentials::remove(&head.path, &mut edits);
+        Rewriting::prepare(&mut edits);
+        // The store must not expect checksums of the parts: it would get those of the plaintext.
+        let checksums = head.headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-"));
+        checksums.for_each(|(name, _)| edits.remove(name));
+        match env.new_dek(&self.name)? {
+            NewDek::Ready(keys, wrapped) => self.ask(keys, wrapped, edits),
+            NewDek::ToWrap(dek) => {
+                let call = Call::Wrap(dek.clone(), self.name.clone());
+                self.stage = Stage::Wrapping(dek, edits);
+                Ok(HeadStep::Wait(call))
+            }
+        }
+    }
+
+    fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
+        match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
+            (Stage::Wrapping(dek, edits), Answer::Wrapped(wrapped)) => {
+                let wrapped = wrapped?;
+                let keys = env.keep(wrapped.clone(), &self.name, &dek)?;
+                self.ask(keys, wrapped, edits)
+            }
+            _ => Err(InternalError("an answer came that nobody asked for").into()),
+        }
+    }
+
+    fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
+        let mut edits = HeadEdits::default();
+        match std::mem::replace(&mut self.stage, Stage::Start) {
+            Stage::Asking(keys, wrapped) if head.status == 200 => {
+                hide_ciphertext(&head.headers, &mut edits);
+                let rewriter = TextRewriter::text(UPLOAD_ID, move |upstream| {
+                    let suffix = Token::suffix(std::str::from_utf8(upstream).ok()?, &wrapped, &keys).ok()?;
+                    Some([upstream, suffix.as_bytes()].concat())
+                });
+                self.rewriting.begin(rewriter, &mut edits);
+            }
+            _ => hide_metadata(&head.headers, &mut edits),
+        }
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.rewriting.push(window, is_end)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        self.rewriting.trailers()
+    }
+}

@@ -1,0 +1,70 @@
+//! ListObjects, ListObjectsV2, ListObjectVersions and ListParts: the store's document, with sizes in plaintext terms.
+
+use super::rewriting::Rewriting;
+use super::{Body, Env, HeadStep, Role};
+use crate::error::Error;
+use crate::format::layout::plain_len;
+use crate::http::{HeadEdits, RequestHead, ResponseHead};
+use crate::s3::listing::{Element, OBJECTS, PARTS, TextRewriter};
+use crate::s3::multipart::UploadId;
+use crate::sigv4::credentials;
+
+/// A listing.
+pub struct List {
+    kind: Kind,
+    rewriting: Rewriting,
+}
+
+enum Kind {
+    Objects,
+    Parts(UploadId),
+}
+
+impl List {
+    /// A listing of a bucket's objects or their versions.
+    pub fn objects() -> Self {
+        Self { kind: Kind::Objects, rewriting: Rewriting::default() }
+    }
+
+    /// A listing of an upload's parts.
+    pub fn parts(upload_id: UploadId) -> Self {
+        Self { kind: Kind::Parts(upload_id), rewriting: Rewriting::default() }
+    }
+
+    /// Whose sizes are those of ciphertext. None: one cannot tell.
+    fn sealed_sizes(&self, env: &Env<'_>) -> Option<&'static [Element]> {
+        match self.kind {
+            Kind::Objects if env.config.mixed_buckets => None,
+            Kind::Objects => Some(OBJECTS),
+            Kind::Parts(_) => Some(PARTS),
+        }
+    }
+}
+
+impl Role for List {
+    fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
+        let mut edits = HeadEdits::default();
+        let path = credentials::remove(&head.path, &mut edits);
+        if let Kind::Parts(upload_id) = &self.kind {
+            upload_id.address(&path, &mut edits);
+        }
+        Rewriting::prepare(&mut edits);
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
+        let mut edits = HeadEdits::default();
+        if let (200, Some(elements)) = (head.status, self.sealed_sizes(env)) {
+            self.rewriting.begin(TextRewriter::sizes(elements, plain_len), &mut edits);
+        }
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.rewriting.push(window, is_end)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        self.rewriting.trailers()
+    }
+}

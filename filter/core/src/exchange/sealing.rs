@@ -1,0 +1,53 @@
+//! A body on its way to the store: decoded, hashed and sealed.
+
+use std::rc::Rc;
+
+use super::{Body, Env};
+use crate::error::{Error, RequestError};
+use crate::format::layout::sealed_len;
+use crate::keys::ObjectKeys;
+use crate::s3::upload::Upload;
+use crate::seal::Sealer;
+
+/// One part that streams.
+pub struct Sealing {
+    upload: Upload,
+    sealer: Sealer,
+    is_complete: bool,
+}
+
+impl Sealing {
+    /// Begins the part of that number. Also gives the length of what goes upstream.
+    pub fn begin(upload: Upload, keys: Rc<ObjectKeys>, part: u16) -> Result<(Self, u64), Error> {
+        let body_len = sealed_len(upload.plain_len()).ok_or(RequestError::EntityTooLarge)?;
+        let sealer = Sealer::new(keys, part, upload.plain_len());
+        Ok((Self { upload, sealer, is_complete: false }, body_len))
+    }
+
+    /// Takes a window of the client's body; gives the segments that it completes.
+    pub fn push(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        let mut sealed = Vec::new();
+        match self.is_complete {
+            false => {
+                let sealer = &mut self.sealer;
+                self.is_complete = self.upload.push(window, |plain| sealer.push(env.entropy, plain, &mut sealed))?;
+                if self.is_complete {
+                    // Before the last segment goes out: a bad upload must not become an object.
+                    self.upload.verify()?;
+                    self.sealer.finish(env.entropy, &mut sealed)?;
+                }
+            }
+            true if window.is_empty() => {}
+            true => return Err(RequestError::BodyTooLong.into()),
+        }
+        if is_end {
+            self.end()?;
+        }
+        Ok(Body::Replaced(sealed))
+    }
+
+    /// The client's body has ended.
+    pub fn end(&self) -> Result<(), Error> {
+        if self.is_complete { Ok(()) } else { Err(RequestError::IncompleteBody.into()) }
+    }
+}
