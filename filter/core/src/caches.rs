@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::expiring::Expiring;
+use crate::format::layout::Layout;
 use crate::format::metadata::{Metadata, WrappedDek};
 use crate::keys::{ObjectKeys, ObjectName};
 
@@ -26,6 +27,8 @@ pub struct StoredHead {
     pub sealed_len: u64,
     /// Its ETag, quotes included.
     pub etag: String,
+    /// Where its parts lie. None: it is of one PutObject, or that is not known yet.
+    pub layout: Option<Layout>,
 }
 
 const HEAD_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();

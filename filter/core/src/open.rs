@@ -5,7 +5,6 @@ use std::rc::Rc;
 use aes_gcm::aead::AeadInOut;
 use zeroize::Zeroizing;
 
-use crate::error::InternalError;
 use crate::format::segment::{HEADER_LEN, HeaderError, Place, SEGMENT_LEN, SegmentHeader, TAG_LEN};
 use crate::keys::ObjectKeys;
 use crate::s3::range::SegmentSpan;
@@ -55,14 +54,24 @@ pub struct Opener {
 enum Extent {
     /// One part whose plaintext bytes still to come are known (`len` is in the metadata).
     Single { remaining: u64 },
-    /// The parts of a multipart upload; the body's end is the end.
-    Multipart,
+    /// The parts of a multipart upload, of that many plaintext bytes in all still to come if that is known. The body's
+    /// end is the end.
+    Multipart { remaining: Option<u64> },
 }
 
 impl Opener {
     /// Opens an object from its start; `plain_len` is the authenticated `len`, None for a multipart object.
     pub fn new(keys: Rc<ObjectKeys>, plain_len: Option<u64>) -> Self {
-        let extent = plain_len.map_or(Extent::Multipart, |remaining| Extent::Single { remaining });
+        let multipart = Extent::Multipart { remaining: None };
+        Self::with_extent(keys, plain_len.map_or(multipart, |remaining| Extent::Single { remaining }))
+    }
+
+    /// Opens a multipart object from its start, of which `plain_len` bytes were promised to the reader.
+    pub fn multipart(keys: Rc<ObjectKeys>, plain_len: u64) -> Self {
+        Self::with_extent(keys, Extent::Multipart { remaining: Some(plain_len) })
+    }
+
+    fn with_extent(keys: Rc<ObjectKeys>, extent: Extent) -> Self {
         Self { keys, due: Some(Place::FIRST), extent, at_part_end: true, pending: Vec::new() }
     }
 
@@ -93,7 +102,7 @@ impl Opener {
     pub fn finish(&self) -> Result<(), OpenError> {
         match self.extent {
             _ if !self.pending.is_empty() || !self.at_part_end => Err(OpenError::Truncated),
-            Extent::Single { remaining: 1.. } => Err(OpenError::Length),
+            Extent::Single { remaining: 1.. } | Extent::Multipart { remaining: Some(1..) } => Err(OpenError::Length),
             _ => Ok(()),
         }
     }
@@ -114,6 +123,7 @@ impl Opener {
         }
         match self.extent {
             Extent::Single { remaining } if !is_due(remaining, len, is_final) => Err(OpenError::Length),
+            Extent::Multipart { remaining: Some(remaining) } if u64::from(len) > remaining => Err(OpenError::Length),
             _ => Ok(header),
         }
     }
@@ -135,7 +145,7 @@ impl Opener {
         self.pending.clear();
         self.due = header.place.successor(header.is_final);
         self.at_part_end = header.is_final;
-        if let Extent::Single { remaining } = &mut self.extent {
+        if let Extent::Single { remaining } | Extent::Multipart { remaining: Some(remaining) } = &mut self.extent {
             *remaining = remaining.saturating_sub(u64::from(header.len));
         }
         Ok(())
@@ -152,13 +162,11 @@ pub struct RangeOpener {
 }
 
 impl RangeOpener {
-    /// Opens `segments` of a single PUT's object of `plain_len` bytes.
-    pub fn new(keys: Rc<ObjectKeys>, plain_len: u64, segments: SegmentSpan) -> Result<Self, InternalError> {
-        let index = u32::try_from(segments.first).map_err(|_| InternalError("a range beyond any object"))?;
-        let before = segments.first.saturating_mul(SEGMENT_LEN as u64);
-        let mut opener = Opener::new(keys, Some(plain_len.saturating_sub(before)));
-        opener.due = Some(Place { part: Place::FIRST.part, index });
-        Ok(Self { opener, skip: segments.skip, take: segments.take })
+    /// Opens `segments` of an object; `plain_len` is the authenticated `len`, None for a multipart object.
+    pub fn new(keys: Rc<ObjectKeys>, plain_len: Option<u64>, segments: SegmentSpan) -> Self {
+        let mut opener = Opener::new(keys, plain_len.map(|len| len.saturating_sub(segments.before)));
+        opener.due = Some(segments.first);
+        Self { opener, skip: segments.skip, take: segments.take }
     }
 
     /// As [`Opener::push`], but appends only what belongs to the range.

@@ -2,8 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
-use s3ep_core::format::layout::{OVERHEAD, PLAIN_SEGMENT, SEALED_SEGMENT, plain_len, sealed_len};
+use s3ep_core::format::layout::{Layout, OVERHEAD, PLAIN_SEGMENT, SEALED_SEGMENT, plain_len, sealed_len};
 use s3ep_core::s3::range::{ByteRange, ContentRange, Resolved, SegmentSpan, Span, resolve};
+
+/// The segments of a single PUT's object.
+fn covering(first: u64, last: u64, plain_len: u64) -> Option<SegmentSpan> {
+    SegmentSpan::covering(Span::new(first, last).unwrap(), &Layout::single(plain_len)?)
+}
+
+/// Numbers of the first and the last segment of a single PUT's object.
+fn segments_of(span: SegmentSpan) -> (u64, u64) {
+    (span.sealed.first() / SEALED_SEGMENT, span.sealed.last() / SEALED_SEGMENT)
+}
 
 fn part(first: u64, last: u64) -> Resolved {
     Resolved::Part(Span::new(first, last).unwrap())
@@ -99,8 +109,9 @@ fn segments_of_a_range() {
         (196_608, 199_999, (3, 3), (196_752, sealed - 1), 0),
         (199_999, 199_999, (3, 3), (196_752, sealed - 1), 3_391),
     ] {
-        let span = SegmentSpan::covering(Span::new(first, last).unwrap(), plain).unwrap();
-        assert_eq!((span.first, span.last), segments, "{first}-{last}");
+        let span = covering(first, last, plain).unwrap();
+        assert_eq!(segments_of(span), segments, "{first}-{last}");
+        assert_eq!(u64::from(span.first.index), segments.0);
         assert_eq!(span.sealed, Span::new(bytes.0, bytes.1).unwrap());
         assert_eq!((span.skip, span.take), (skip, last - first + 1));
     }
@@ -109,7 +120,7 @@ fn segments_of_a_range() {
 
 #[test]
 fn no_segments_beyond_the_object() {
-    let at = |first, last, len| SegmentSpan::covering(Span::new(first, last).unwrap(), len);
+    let at = covering;
     assert_eq!(at(0, 0, 0), None);
     assert_eq!(at(0, 10, 10), None);
     assert_eq!(at(0, 0, u64::MAX), None);
@@ -139,11 +150,12 @@ proptest! {
         let sealed = framed(&plain);
         let (a, b) = (at.0.index(len), at.1.index(len));
         let (first, last) = (a.min(b), a.max(b));
-        let span = SegmentSpan::covering(Span::new(first as u64, last as u64).unwrap(), len as u64).unwrap();
+        let span = covering(first as u64, last as u64, len as u64).unwrap();
+        let segments = segments_of(span);
         let got = unframed(&sealed[span.sealed.first() as usize..=span.sealed.last() as usize]);
         prop_assert_eq!(&got[span.skip as usize..][..span.take as usize], &plain[first..=last]);
         // The promise: the range and at most two segments more.
-        prop_assert!(span.sealed.len() <= span.take + (span.last - span.first + 1) * OVERHEAD + 2 * PLAIN_SEGMENT);
+        prop_assert!(span.sealed.len() <= span.take + (segments.1 - segments.0 + 1) * OVERHEAD + 2 * PLAIN_SEGMENT);
         prop_assert!(plain_len(span.sealed.len()).is_some());
     }
 

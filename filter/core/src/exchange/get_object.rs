@@ -4,20 +4,25 @@
 
 use std::rc::Rc;
 
+use super::survey::{Found, Survey};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata, unwrapped};
+use crate::caches::StoredHead;
 use crate::config::UnencryptedObjects;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::layout::{plain_len, sealed_len};
-use crate::format::metadata::{Metadata, Verified};
+use crate::format::layout::{Layout, plain_len, sealed_len};
+use crate::format::metadata::Metadata;
 use crate::format::segment::{HEADER_LEN, Place, SegmentHeader};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::Opener;
+use crate::s3::query;
 use crate::sigv4::credentials;
 
 /// A read of one object.
 pub struct GetObject {
     name: ObjectName,
+    /// What the store knows the object by.
+    path: String,
     body: ResponseBody,
 }
 
@@ -28,6 +33,8 @@ enum ResponseBody {
     Unencrypted(CiphertextGuard),
     /// Ours; the KMS is being asked for the DEK.
     Locked(Box<Locked>),
+    /// Ours, of a multipart upload; the store is being asked where its parts lie.
+    Surveying(Box<Locked>, Rc<ObjectKeys>, Survey),
     /// Ours.
     Open(Opener),
 }
@@ -36,25 +43,69 @@ enum ResponseBody {
 struct Locked {
     metadata: Metadata,
     sealed_len: Option<u64>,
+    etag: Option<String>,
     edits: HeadEdits,
 }
 
 impl GetObject {
-    /// A read of `name`.
-    pub fn new(name: ObjectName) -> Self {
-        Self { name, body: ResponseBody::Foreign }
+    /// A read of `name`, which stands in the request's path.
+    pub fn new(name: ObjectName, path: &str) -> Self {
+        Self { name, path: object_path(path), body: ResponseBody::Foreign }
     }
 
-    /// Checks the head against the authenticated metadata, and lets it out in plaintext terms.
-    fn unlock(&mut self, locked: Locked, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        let Locked { metadata, sealed_len, mut edits } = locked;
-        let verified = metadata.verify(&keys)?;
-        match object_len(verified, sealed_len)? {
+    /// Checks the head against the authenticated metadata, and finds the plaintext's length.
+    fn unlock(&mut self, env: &mut Env<'_>, locked: Box<Locked>, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
+        if let Some(stated) = locked.metadata.verify(&keys)?.plain_len {
+            check_length(stated, locked.sealed_len)?;
+            return Ok(self.open(locked.edits, Opener::new(keys, Some(stated)), Some(stated)));
+        }
+        let (Some(sealed_len), Some(etag)) = (locked.sealed_len, locked.etag.clone()) else {
+            return Ok(self.open(locked.edits, Opener::new(keys, None), None));
+        };
+        let known = env.caches.heads.get(&self.path, env.now).filter(|head| head.etag == etag);
+        if let Some(layout) = known.and_then(|head| head.layout.clone()) {
+            return Ok(self.open_parts(locked.edits, keys, layout.plain_len()));
+        }
+        let (survey, request) = Survey::begin(self.path.clone(), etag, sealed_len);
+        self.body = ResponseBody::Surveying(locked, keys, survey);
+        Ok(HeadStep::Wait(Call::Head(request)))
+    }
+
+    fn surveyed(
+        &mut self,
+        env: &mut Env<'_>,
+        locked: Locked,
+        keys: Rc<ObjectKeys>,
+        layout: Option<Layout>,
+    ) -> Result<HeadStep, Error> {
+        let (Some(sealed_len), Some(etag)) = (locked.sealed_len, locked.etag.clone()) else {
+            return Err(InternalError("a survey of an unknown object").into());
+        };
+        let Some(layout) = layout else {
+            // Right for aligned parts (FORMAT 5.2), and if they are not, the opener finds out.
+            return match plain_len(sealed_len) {
+                Some(length) => Ok(self.open_parts(locked.edits, keys, length)),
+                None => Ok(self.open(locked.edits, Opener::new(keys, None), None)),
+            };
+        };
+        let length = layout.plain_len();
+        let head = StoredHead { metadata: locked.metadata.clone(), sealed_len, etag, layout: Some(layout) };
+        env.caches.heads.put(self.path.clone(), head, env.now);
+        Ok(self.open_parts(locked.edits, keys, length))
+    }
+
+    fn open_parts(&mut self, edits: HeadEdits, keys: Rc<ObjectKeys>, length: u64) -> HeadStep {
+        self.open(edits, Opener::multipart(keys, length), Some(length))
+    }
+
+    /// Lets the head out in plaintext terms.
+    fn open(&mut self, mut edits: HeadEdits, opener: Opener, length: Option<u64>) -> HeadStep {
+        match length {
             Some(length) => edits.set("content-length", length.to_string()),
             None => edits.remove("content-length"),
         }
-        self.body = ResponseBody::Open(Opener::new(keys, verified.plain_len));
-        Ok(HeadStep::Forward(edits))
+        self.body = ResponseBody::Open(opener);
+        HeadStep::Forward(edits)
     }
 
     /// Lets an object that is not encrypted through, if it may pass.
@@ -85,31 +136,43 @@ impl Role for GetObject {
             return Err(IntegrityError::Response("the store answers with a part that was not asked for").into());
         }
         hide_ciphertext(&head.headers, &mut edits);
-        let locked = Locked { sealed_len: content_length(head)?, metadata, edits };
+        let etag = head.headers.text("etag").ok().flatten().map(str::to_owned);
+        let locked = Box::new(Locked { sealed_len: content_length(head)?, metadata, etag, edits });
         match env.find_keys(locked.metadata.wrapped_dek(), &self.name)? {
-            Some(keys) => self.unlock(locked, keys),
+            Some(keys) => self.unlock(env, locked, keys),
             None => {
                 let call = Call::Unwrap(locked.metadata.wrapped_dek().clone(), self.name.clone());
-                self.body = ResponseBody::Locked(Box::new(locked));
+                self.body = ResponseBody::Locked(locked);
                 Ok(HeadStep::Wait(call))
             }
         }
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
-        let ResponseBody::Locked(locked) = std::mem::replace(&mut self.body, ResponseBody::Foreign) else {
-            return Err(InternalError("an answer came that nobody asked for").into());
-        };
-        let dek = unwrapped(answer)?;
-        let keys = env.keep(locked.metadata.wrapped_dek().clone(), &self.name, &dek)?;
-        self.unlock(*locked, keys)
+        match (std::mem::replace(&mut self.body, ResponseBody::Foreign), answer) {
+            (ResponseBody::Locked(locked), answer @ Answer::Unwrapped(_)) => {
+                let keys = env.keep(locked.metadata.wrapped_dek().clone(), &self.name, &unwrapped(answer)?)?;
+                self.unlock(env, locked, keys)
+            }
+            (ResponseBody::Surveying(locked, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
+                Found::Layout(layout) => self.surveyed(env, *locked, keys, Some(layout)),
+                Found::Nothing => self.surveyed(env, *locked, keys, None),
+                Found::Ask(request) => {
+                    self.body = ResponseBody::Surveying(locked, keys, survey);
+                    Ok(HeadStep::Wait(Call::Head(request)))
+                }
+            },
+            _ => Err(InternalError("an answer came that nobody asked for").into()),
+        }
     }
 
     fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
         match &mut self.body {
             ResponseBody::Foreign => Ok(Body::Unchanged),
             ResponseBody::Unencrypted(guard) => guard.push(window, is_end),
-            ResponseBody::Locked(_) => Err(InternalError("a body came before its DEK").into()),
+            ResponseBody::Locked(_) | ResponseBody::Surveying(..) => {
+                Err(InternalError("a body came before its DEK").into())
+            }
             ResponseBody::Open(opener) => {
                 let mut plain = Vec::with_capacity(window.len());
                 opener.push(window, &mut plain)?;
@@ -138,16 +201,19 @@ pub fn check_unencrypted(env: &Env<'_>) -> Result<(), RequestError> {
     }
 }
 
-/// The plaintext's length: the authenticated one, which the body's must fit (FORMAT 6.7), or what follows from the
-/// body's (FORMAT 5.2: right for aligned parts). None if neither is known.
-pub fn object_len(verified: Verified, actual: Option<u64>) -> Result<Option<u64>, IntegrityError> {
-    match (verified.plain_len, actual) {
-        (Some(stated), Some(actual)) if sealed_len(stated) != Some(actual) => {
+/// Whether a body of that length, if it is known, fits the authenticated length (FORMAT 6.7).
+pub fn check_length(stated: u64, actual: Option<u64>) -> Result<(), IntegrityError> {
+    match actual {
+        Some(actual) if sealed_len(stated) != Some(actual) => {
             Err(IntegrityError::Response("its length is not the one of its metadata"))
         }
-        (Some(stated), _) => Ok(Some(stated)),
-        (None, actual) => Ok(actual.and_then(plain_len)),
+        _ => Ok(()),
     }
+}
+
+/// A request's path with no more of its query than says which object is meant.
+pub fn object_path(path: &str) -> String {
+    query::retain(path, |name| name == "versionId")
 }
 
 /// The body's length that a response states.

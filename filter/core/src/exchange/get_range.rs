@@ -1,19 +1,23 @@
-//! GetObject with a Range: a look at the object's head, then the segments that hold the range, and no others.
+//! GetObject with a Range or a partNumber: a look at the object's head, then the segments that hold the range, and no
+//! others. HeadObject with a partNumber likewise.
 //!
 //! ```text
 //! Range ──► head cached? ──no──► HEAD ──► not ours, or an error: the request goes on as it came
 //!               │ yes                │
 //!               └──────► DEK ◄───────┘
-//!                         ▼
+//!                         ├──► of a multipart upload: where do the parts lie? ──┐
+//!                         ▼                                                     ▼
 //!            plaintext range ► segments ► GET with their Range and If-Match ──► 206 ► opened, cut to the range
 //! ```
 
 use std::rc::Rc;
 
-use super::get_object::{GetObject, check_unencrypted, content_length, object_len};
+use super::get_object::{GetObject, check_length, check_unencrypted, content_length, object_path};
+use super::survey::{Found, Survey};
 use super::{Answer, Body, Call, Env, HeadRequest, HeadStep, Role, hide_ciphertext, unwrapped};
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
+use crate::format::layout::{Layout, plain_len};
 use crate::format::metadata::Metadata;
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
@@ -28,6 +32,8 @@ const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-paye
 /// A read of a part of one object.
 pub struct GetRange {
     name: ObjectName,
+    /// `partNumber`, if that is what is asked for.
+    part: Option<u16>,
     stage: Stage,
 }
 
@@ -38,6 +44,8 @@ enum Stage {
     Looking(Asked),
     /// The KMS is being asked for the DEK.
     Locked(Asked, StoredHead),
+    /// The store is being asked where the parts lie.
+    Surveying(Asked, StoredHead, Rc<ObjectKeys>, Survey),
     /// The store is being asked for these segments.
     Asking(Wanted),
     /// The segments stream.
@@ -48,13 +56,24 @@ enum Stage {
 
 /// What the client asked for.
 struct Asked {
-    /// None: a Range that S3 ignores.
-    range: Option<ByteRange>,
+    what: What,
+    /// What the store knows the object by.
     path: String,
     if_range: Option<String>,
     has_if_match: bool,
     /// What the request needs whatever comes of the range.
     edits: HeadEdits,
+}
+
+/// The part of an object that is asked for.
+#[derive(Clone, Copy)]
+enum What {
+    /// A Range.
+    Range(ByteRange),
+    /// A partNumber.
+    Part(u16),
+    /// All of it: a Range that S3 ignores.
+    Whole,
 }
 
 /// What was asked of the store.
@@ -63,20 +82,20 @@ struct Wanted {
     path: String,
     keys: Rc<ObjectKeys>,
     plain: Span,
-    plain_len: u64,
+    layout: Layout,
     segments: SegmentSpan,
     has_if_match: bool,
 }
 
 impl GetRange {
-    /// A ranged read of `name`.
-    pub fn new(name: ObjectName) -> Self {
-        Self { name, stage: Stage::Start }
+    /// A read of a range of `name`, or of one of its parts.
+    pub fn new(name: ObjectName, part: Option<u16>) -> Self {
+        Self { name, part, stage: Stage::Start }
     }
 
     /// Reads the object as if no range had been asked for, as far as S3EP is concerned.
-    fn as_whole(&mut self, edits: HeadEdits) -> HeadStep {
-        self.stage = Stage::Whole(GetObject::new(self.name.clone()));
+    fn as_whole(&mut self, path: &str, edits: HeadEdits) -> HeadStep {
+        self.stage = Stage::Whole(GetObject::new(self.name.clone(), path));
         HeadStep::Forward(edits)
     }
 
@@ -84,11 +103,11 @@ impl GetRange {
         let head = head.ok_or(Error::StoreUnavailable)?;
         if head.status != 200 {
             // The store will tell the client the same.
-            return Ok(self.as_whole(asked.edits));
+            return Ok(self.as_whole(&asked.path, asked.edits));
         }
         let Some(stored) = stored_head(&head)? else {
             check_unencrypted(env)?;
-            return Ok(self.as_whole(asked.edits));
+            return Ok(self.as_whole(&asked.path, asked.edits));
         };
         env.caches.heads.put(asked.path.clone(), stored.clone(), env.now);
         self.found(env, asked, stored)
@@ -96,7 +115,7 @@ impl GetRange {
 
     fn found(&mut self, env: &mut Env<'_>, asked: Asked, head: StoredHead) -> Result<HeadStep, Error> {
         match env.find_keys(head.metadata.wrapped_dek(), &self.name)? {
-            Some(keys) => self.ask(asked, head, keys),
+            Some(keys) => self.unlocked(asked, head, keys),
             None => {
                 let call = Call::Unwrap(head.metadata.wrapped_dek().clone(), self.name.clone());
                 self.stage = Stage::Locked(asked, head);
@@ -105,57 +124,87 @@ impl GetRange {
         }
     }
 
+    /// Finds out where the parts of the object lie.
+    fn unlocked(&mut self, asked: Asked, head: StoredHead, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
+        if let Some(stated) = head.metadata.verify(&keys)?.plain_len {
+            check_length(stated, Some(head.sealed_len))?;
+            let layout = Layout::single(stated).ok_or(IntegrityError::Response("it is larger than objects can be"))?;
+            return self.ask(asked, head, keys, layout);
+        }
+        if let Some(layout) = head.layout.clone() {
+            return self.ask(asked, head, keys, layout);
+        }
+        let (survey, request) = Survey::begin(asked.path.clone(), head.etag.clone(), head.sealed_len);
+        self.stage = Stage::Surveying(asked, head, keys, survey);
+        Ok(HeadStep::Wait(Call::Head(request)))
+    }
+
+    fn surveyed(
+        &mut self,
+        env: &mut Env<'_>,
+        asked: Asked,
+        mut head: StoredHead,
+        keys: Rc<ObjectKeys>,
+        layout: Layout,
+    ) -> Result<HeadStep, Error> {
+        head.layout = Some(layout.clone());
+        env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
+        self.ask(asked, head, keys, layout)
+    }
+
     /// Turns the plaintext range into the segments to ask for.
-    fn ask(&mut self, asked: Asked, head: StoredHead, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        let Asked { range, path, if_range, has_if_match, mut edits } = asked;
-        let verified = head.metadata.verify(&keys)?;
-        object_len(verified, Some(head.sealed_len))?;
-        let plain_len = verified.plain_len.ok_or(RequestError::NotImplemented("a range of a multipart object"))?;
-        let resolved = match (range, if_range) {
-            (_, Some(condition)) if condition != head.etag => Resolved::Whole,
-            (Some(range), _) => range.resolve(plain_len),
-            (None, _) => Resolved::Whole,
-        };
-        let plain = match resolved {
+    fn ask(&mut self, asked: Asked, head: StoredHead, keys: Rc<ObjectKeys>, layout: Layout) -> Result<HeadStep, Error> {
+        let plain = match asked.resolve(&head.etag, &layout) {
             Resolved::Part(span) => span,
-            Resolved::Unsatisfiable => return Err(RequestError::InvalidRange { plain_len }.into()),
+            Resolved::Unsatisfiable => {
+                return Err(RequestError::InvalidRange { plain_len: layout.plain_len() }.into());
+            }
             Resolved::Whole => {
+                let mut edits = asked.edits;
                 edits.remove("range");
-                return Ok(self.as_whole(edits));
+                return Ok(self.as_whole(&asked.path, edits));
             }
         };
-        let segments = SegmentSpan::covering(plain, plain_len).ok_or(InternalError("a range beyond its object"))?;
-        edits.set("range", segments.sealed.to_string());
+        let segments = SegmentSpan::covering(plain, &layout).ok_or(InternalError("a range beyond its object"))?;
+        let Asked { path, has_if_match, mut edits, .. } = asked;
+        if self.part.is_none() {
+            edits.set("range", segments.sealed.to_string());
+        }
         // Ties the segments to the head: both are of one object, or there is no answer.
         edits.set("if-match", head.etag.clone());
         edits.remove("if-range");
-        self.stage = Stage::Asking(Wanted { head, path, keys, plain, plain_len, segments, has_if_match });
+        self.stage = Stage::Asking(Wanted { head, path, keys, plain, layout, segments, has_if_match });
         Ok(HeadStep::Forward(edits))
     }
 
     /// The store's 206: it must be the segments that were asked for, of the object that was looked at.
     fn part(&mut self, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
-        let Wanted { head: looked_at, keys, plain, plain_len, segments, .. } = wanted;
+        let Wanted { head: looked_at, keys, plain, layout, segments, .. } = wanted;
         if Metadata::from_headers(&head.headers)?.as_ref() != Some(&looked_at.metadata) {
             return Err(Error::ObjectChanged);
         }
         let due = ContentRange::Part(segments.sealed, Some(looked_at.sealed_len));
-        let stated = head.headers.text("content-range").ok().flatten().and_then(ContentRange::parse);
-        if stated != Some(due) {
+        let is_due = match head.headers.text("content-range").ok().flatten() {
+            Some(stated) => ContentRange::parse(stated) == Some(due),
+            // Some stores state none for a partNumber.
+            None => self.part.is_some() && content_length(head)? == Some(segments.sealed.len()),
+        };
+        if !is_due {
             return Err(IntegrityError::Response("the store answers with another range").into());
         }
         let mut edits = HeadEdits::default();
         hide_ciphertext(&head.headers, &mut edits);
         edits.set("content-length", plain.len().to_string());
-        edits.set("content-range", ContentRange::Part(plain, Some(plain_len)).to_string());
-        self.stage = Stage::Opening(RangeOpener::new(keys, plain_len, segments)?);
+        edits.set("content-range", ContentRange::Part(plain, Some(layout.plain_len())).to_string());
+        let stated = looked_at.metadata.verify(&keys)?.plain_len;
+        self.stage = Stage::Opening(RangeOpener::new(keys, stated, segments));
         Ok(HeadStep::Forward(edits))
     }
 }
 
 impl Role for GetRange {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
-        let asked = Asked::from_request(head);
+        let asked = Asked::from_request(head, self.part);
         if let Some(known) = env.caches.heads.get(&asked.path, env.now).filter(|known| asked.may_use(known)) {
             let known = known.clone();
             return self.found(env, asked, known);
@@ -170,8 +219,18 @@ impl Role for GetRange {
             (Stage::Looking(asked), Answer::Head(head)) => self.looked(env, asked, head),
             (Stage::Locked(asked, head), answer @ Answer::Unwrapped(_)) => {
                 let keys = env.keep(head.metadata.wrapped_dek().clone(), &self.name, &unwrapped(answer)?)?;
-                self.ask(asked, head, keys)
+                self.unlocked(asked, head, keys)
             }
+            (Stage::Surveying(asked, stored, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
+                Found::Layout(layout) => self.surveyed(env, asked, stored, keys, layout),
+                Found::Nothing => {
+                    Err(RequestError::NotImplemented("a range of a multipart object in this store").into())
+                }
+                Found::Ask(request) => {
+                    self.stage = Stage::Surveying(asked, stored, keys, survey);
+                    Ok(HeadStep::Wait(Call::Head(request)))
+                }
+            },
             (Stage::Whole(mut whole), answer) => {
                 let step = whole.answer(env, answer);
                 self.stage = Stage::Whole(whole);
@@ -198,7 +257,7 @@ impl Role for GetRange {
             412 if !wanted.has_if_match => {}
             // The client's own conditions, errors, and a store that ignores ranges.
             _ => {
-                let mut whole = GetObject::new(self.name.clone());
+                let mut whole = GetObject::new(self.name.clone(), &wanted.path);
                 let step = whole.response_head(env, head);
                 self.stage = Stage::Whole(whole);
                 return step;
@@ -233,25 +292,39 @@ impl Role for GetRange {
 }
 
 impl Asked {
-    fn from_request(head: &RequestHead) -> Self {
+    fn from_request(head: &RequestHead, part: Option<u16>) -> Self {
         let text = |name| head.headers.text(name).ok().flatten();
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
+        let range = text("range").and_then(ByteRange::parse);
         Self {
-            range: text("range").and_then(ByteRange::parse),
-            path,
+            what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),
+            path: object_path(&path),
             if_range: text("if-range").map(str::to_owned),
             has_if_match: head.headers.has("if-match"),
             edits,
         }
     }
 
+    /// What is asked of an object with this ETag and layout.
+    fn resolve(&self, etag: &str, layout: &Layout) -> Resolved {
+        match self.what {
+            _ if self.if_range.as_ref().is_some_and(|condition| condition != etag) => Resolved::Whole,
+            What::Range(range) => range.resolve(layout.plain_len()),
+            What::Part(number) => match layout.part(number).map(|(start, end)| (start, end.checked_sub(1))) {
+                Some((start, Some(last))) => Span::new(start, last).map_or(Resolved::Whole, Resolved::Part),
+                _ => Resolved::Unsatisfiable,
+            },
+            What::Whole => Resolved::Whole,
+        }
+    }
+
     /// Whether a head that is known needs no second look: only the store can say that a range is beyond the object's
     /// end, or that the client's own If-Match holds.
     fn may_use(&self, known: &StoredHead) -> bool {
-        let len = crate::format::layout::plain_len(known.sealed_len).unwrap_or(0);
-        let is_satisfiable = !matches!(self.range.map(|range| range.resolve(len)), Some(Resolved::Unsatisfiable));
-        is_satisfiable && !self.has_if_match
+        let layout = known.layout.clone().or_else(|| Layout::single(plain_len(known.sealed_len)?));
+        let resolved = layout.map(|layout| self.resolve(&known.etag, &layout));
+        !self.has_if_match && resolved.is_some_and(|resolved| resolved != Resolved::Unsatisfiable)
     }
 }
 
@@ -266,5 +339,5 @@ fn stored_head(head: &ResponseHead) -> Result<Option<StoredHead>, Error> {
     let Some(metadata) = Metadata::from_headers(&head.headers)? else { return Ok(None) };
     let sealed_len = content_length(head)?.ok_or(IntegrityError::Response("its head states no length"))?;
     let etag = head.headers.text("etag").ok().flatten().ok_or(IntegrityError::Response("its head has no ETag"))?;
-    Ok(Some(StoredHead { metadata, sealed_len, etag: etag.to_owned() }))
+    Ok(Some(StoredHead { metadata, sealed_len, etag: etag.to_owned(), layout: None }))
 }

@@ -14,6 +14,7 @@ mod pass_through;
 mod put_object;
 mod rewriting;
 mod sealing;
+mod survey;
 mod upload_part;
 
 use std::time::Duration;
@@ -133,8 +134,13 @@ impl Exchange {
 fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
     match operation {
         Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
-        Operation::GetObject(name) if head.headers.has("range") => Box::new(get_range::GetRange::new(name)),
-        Operation::GetObject(name) | Operation::HeadObject(name) => Box::new(get_object::GetObject::new(name)),
+        Operation::GetObject { name, part } if part.is_some() || head.headers.has("range") => {
+            Box::new(get_range::GetRange::new(name, part))
+        }
+        Operation::HeadObject { name, part: part @ Some(_) } => Box::new(get_range::GetRange::new(name, part)),
+        Operation::GetObject { name, .. } | Operation::HeadObject { name, .. } => {
+            Box::new(get_object::GetObject::new(name, &head.path))
+        }
         Operation::ListObjects => Box::new(list::List::objects()),
         Operation::CreateMultipartUpload(name) => Box::new(create_multipart_upload::CreateMultipartUpload::new(name)),
         Operation::UploadPart { name, part, upload_id } => {

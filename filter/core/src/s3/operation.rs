@@ -17,9 +17,19 @@ pub enum Operation {
     /// PutObject.
     PutObject(ObjectName),
     /// GetObject.
-    GetObject(ObjectName),
+    GetObject {
+        /// The object.
+        name: ObjectName,
+        /// `partNumber`, if it is there.
+        part: Option<u16>,
+    },
     /// HeadObject.
-    HeadObject(ObjectName),
+    HeadObject {
+        /// The object.
+        name: ObjectName,
+        /// `partNumber`, if it is there.
+        part: Option<u16>,
+    },
     /// ListObjects, ListObjectsV2, ListObjectVersions.
     ListObjects,
     /// CreateMultipartUpload.
@@ -99,7 +109,7 @@ impl Operation {
         let is_object = !target.object_key.is_empty();
         match head.method.as_str() {
             "GET" if is_object => get_object(target, &query),
-            "HEAD" if is_object => Ok(Self::HeadObject(target.into_name()?)),
+            "HEAD" if is_object => Ok(Self::HeadObject { part: part_number(&query)?, name: target.into_name()? }),
             "PUT" if is_object => put_object(target, &query, head),
             "POST" if is_object => post_object(target, &query),
             "DELETE" if is_object => Ok(upload_id(&query).map_or(Self::PassThrough, Self::AbortMultipartUpload)),
@@ -119,6 +129,10 @@ fn upload_id(query: &Query) -> Option<UploadId> {
     query.value("uploadId").map(UploadId::parse)
 }
 
+fn part_number(query: &Query) -> Result<Option<u16>, RequestError> {
+    query.value("partNumber").map(parse_part_number).transpose()
+}
+
 fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> {
     if let Some(upload_id) = upload_id(query) {
         return Ok(Operation::ListParts(upload_id));
@@ -127,9 +141,8 @@ fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> 
         () if query.has("torrent") => Err(RequestError::NotImplemented("GetObjectTorrent")),
         () if query.has("attributes") => Err(RequestError::NotImplemented("GetObjectAttributes")),
         () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
-        () if query.has("partNumber") => Err(RequestError::NotImplemented("GetObject with partNumber")),
         // S3 ignores a parameter that it does not know, and so this is a GetObject.
-        () => Ok(Operation::GetObject(target.into_name()?)),
+        () => Ok(Operation::GetObject { part: part_number(query)?, name: target.into_name()? }),
     }
 }
 
@@ -262,21 +275,27 @@ mod tests {
         ObjectName { bucket: bucket.into(), object_key: object_key.into() }
     }
 
+    fn get(name: ObjectName, part: Option<u16>) -> Operation {
+        Operation::GetObject { name, part }
+    }
+
     #[test]
     fn object_data_is_recognised_and_its_name_decoded() {
         let cases = [
             ("PUT /b/k", Operation::PutObject(name("b", "k"))),
             ("PUT /b/k?x-id=PutObject", Operation::PutObject(name("b", "k"))),
             ("PUT /b/k?X-Amz-Signature=0&X-Amz-Date=1", Operation::PutObject(name("b", "k"))),
-            ("GET /b/a%20b/%C3%BC+%2B%25", Operation::GetObject(name("b", "a b/ü++%"))),
-            ("GET /b//k/", Operation::GetObject(name("b", "/k/"))),
-            ("GET /b/../k", Operation::GetObject(name("b", "../k"))),
-            ("GET /b/k?versionId=1&unknown", Operation::GetObject(name("b", "k"))),
-            ("HEAD /b/k", Operation::HeadObject(name("b", "k"))),
-            ("GET b.s3.example.com /k", Operation::GetObject(name("b", "k"))),
-            ("GET B.S3.example.com:8080 /a/b", Operation::GetObject(name("b", "a/b"))),
-            ("GET s3.example.com /b/k", Operation::GetObject(name("b", "k"))),
-            ("GET evils3.example.com /b/k", Operation::GetObject(name("b", "k"))),
+            ("GET /b/a%20b/%C3%BC+%2B%25", get(name("b", "a b/ü++%"), None)),
+            ("GET /b//k/", get(name("b", "/k/"), None)),
+            ("GET /b/../k", get(name("b", "../k"), None)),
+            ("GET /b/k?versionId=1&unknown", get(name("b", "k"), None)),
+            ("GET /b/k?versionId=1&partNumber=2&unknown", get(name("b", "k"), Some(2))),
+            ("HEAD /b/k", Operation::HeadObject { name: name("b", "k"), part: None }),
+            ("HEAD /b/k?partNumber=3", Operation::HeadObject { name: name("b", "k"), part: Some(3) }),
+            ("GET b.s3.example.com /k", get(name("b", "k"), None)),
+            ("GET B.S3.example.com:8080 /a/b", get(name("b", "a/b"), None)),
+            ("GET s3.example.com /b/k", get(name("b", "k"), None)),
+            ("GET evils3.example.com /b/k", get(name("b", "k"), None)),
         ];
         for (request, expected) in cases {
             assert_eq!(operation(request, &[]), Ok(expected), "{request}");

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::format::layout::{PLAIN_SEGMENT, SEALED_SEGMENT, sealed_len};
+use crate::format::layout::Layout;
+use crate::format::segment::Place;
 
 /// Offsets of the first and the last byte; `first <= last`, so a span is never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,16 +105,13 @@ fn position(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// The segments of a part that hold a plaintext range, and where the range lies in them.
-///
-/// True for the objects whose segments all lie at multiples of 65,584 bytes: a single PUT, and a multipart object whose
-/// parts but the last are multiples of 64 KiB (FORMAT.md section 5).
+/// The segments of an object that hold a plaintext range, and where the range lies in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentSpan {
-    /// Number of the first segment, from 0.
-    pub first: u64,
-    /// Number of the last segment, included.
-    pub last: u64,
+    /// The first segment.
+    pub first: Place,
+    /// Plaintext bytes of the object before the first segment.
+    pub before: u64,
     /// Those segments' bytes in the ciphertext: what to ask of the store.
     pub sealed: Span,
     /// Plaintext bytes of the first segment before the range.
@@ -123,21 +121,15 @@ pub struct SegmentSpan {
 }
 
 impl SegmentSpan {
-    /// The segments that hold `plain` of an object with `plain_len` bytes of plaintext.
-    ///
-    /// None if the range does not lie within the object, or the object's ciphertext is beyond `u64`.
-    pub fn covering(plain: Span, plain_len: u64) -> Option<Self> {
-        if plain.last >= plain_len {
-            return None;
-        }
-        let first = plain.first / PLAIN_SEGMENT;
-        let last = plain.last / PLAIN_SEGMENT;
-        let end = sealed_len(plain_len)?.min(last.checked_add(1)?.checked_mul(SEALED_SEGMENT)?);
+    /// The segments that hold `plain` of an object. None if the range does not lie within it.
+    pub fn covering(plain: Span, layout: &Layout) -> Option<Self> {
+        let first = layout.locate(plain.first)?;
+        let last = layout.locate(plain.last)?;
         Some(Self {
-            first,
-            last,
-            sealed: Span::new(first.checked_mul(SEALED_SEGMENT)?, end.checked_sub(1)?)?,
-            skip: plain.first % PLAIN_SEGMENT,
+            first: first.place,
+            before: first.plain_start,
+            sealed: Span::new(first.sealed_start, last.sealed_end.checked_sub(1)?)?,
+            skip: plain.first - first.plain_start,
             take: plain.len(),
         })
     }
