@@ -106,7 +106,7 @@ impl Stream {
         let head = host::request_head(is_end)?.ok_or(RequestError::InvalidUri("it is not UTF-8"))?;
         self.path = head.path.split_once('?').map_or(head.path.as_str(), |(path, _)| path).to_owned();
         self.request_id = head.headers.text("x-request-id").ok().flatten().unwrap_or_default().to_owned();
-        let (exchange, step) = with_env(&shared, |env| Exchange::begin(env, &head))?;
+        let (exchange, step) = with_env(&shared, |env| Exchange::begin(env, head))?;
         self.state = State::Running(exchange);
         self.take_step(Message::Request, step)
     }

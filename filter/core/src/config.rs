@@ -68,8 +68,8 @@ pub struct Upstream {
 /// A master key and the name that objects know it by.
 #[derive(Debug)]
 pub struct NamedMasterKey {
-    /// The `kek` of the objects: `direct:` and the configured name.
-    pub kek: String,
+    /// The configured name, which is in the `kek` of the objects.
+    pub name: String,
     /// The key.
     pub master_key: MasterKey,
 }
@@ -264,7 +264,7 @@ impl DirectSchema {
     fn check(self, environment: Environment<'_>) -> Result<Vec<NamedMasterKey>, ConfigError> {
         let field = "keys.direct.master_keys";
         let keys: Vec<_> = self.master_keys.into_iter().map(|key| key.check(environment)).collect::<Result<_, _>>()?;
-        let mut names: Vec<_> = keys.iter().map(|key| key.kek.as_str()).collect();
+        let mut names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         match () {
@@ -287,7 +287,7 @@ impl MasterKeySchema {
         let master_key = bytes
             .and_then(|bytes| MasterKey::from_slice(&bytes))
             .ok_or_else(|| invalid(&field, "must be the base64 of 32 bytes"))?;
-        Ok(NamedMasterKey { kek: format!("direct:{}", self.name), master_key })
+        Ok(NamedMasterKey { name: self.name, master_key })
     }
 }
 
@@ -361,7 +361,7 @@ mod tests {
             let mut config = envelope();
             config["keys"] = json!({"direct": {"master_keys": [key]}});
             let KeySource::Direct(keys) = parse(&config).unwrap().keys else { panic!() };
-            assert_eq!(keys[0].kek, "direct:k");
+            assert_eq!(keys[0].name, "k");
         }
     }
 

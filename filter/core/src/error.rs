@@ -64,6 +64,15 @@ pub enum RequestError {
         /// The plaintext's length.
         plain_len: u64,
     },
+    /// A condition on the source of a copy does not hold.
+    #[error("at least one of the pre-conditions you specified did not hold")]
+    PreconditionFailed,
+    /// The source of a copy does not exist.
+    #[error("the specified key does not exist")]
+    NoSuchSource,
+    /// The source of a copy may not be read.
+    #[error("access to the source of the copy was denied")]
+    SourceDenied,
     /// No upload has this UploadId, or it was not made here.
     #[error("the specified upload does not exist; the UploadId may be invalid, or the upload was aborted or completed")]
     NoSuchUpload,

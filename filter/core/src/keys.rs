@@ -3,13 +3,14 @@
 use std::fmt;
 
 use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::KeyInit;
+use aes_gcm::aead::{AeadInOut, KeyInit};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::{Entropy, EntropyError};
-use crate::error::InternalError;
+use crate::error::{Error, InternalError};
+use crate::format::segment::{NONCE_LEN, TAG_LEN};
 
 /// Bytes of a DEK, of a master key, and of every key made from them.
 pub const KEY_LEN: usize = 32;
@@ -19,6 +20,7 @@ pub const SALT_LEN: usize = 32;
 const INFO_CONTENT: &[u8] = b"s3ep/v1 content";
 const INFO_METADATA: &[u8] = b"s3ep/v1 metadata";
 const INFO_DIRECT: &[u8] = b"s3ep/v1 direct";
+const INFO_DIRECT_WRAP: &[u8] = b"s3ep/v1 direct wrap";
 
 /// What names an object, and what its DEK is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +29,13 @@ pub struct ObjectName {
     pub bucket: String,
     /// The object key, decoded.
     pub object_key: String,
+}
+
+impl ObjectName {
+    /// The encryption context in bytes (FORMAT 3.4).
+    fn context(&self) -> Vec<u8> {
+        [self.bucket.as_bytes(), &[0], self.object_key.as_bytes()].concat()
+    }
 }
 
 /// 32 secret bytes: zeroized on drop, and never shown.
@@ -69,6 +78,35 @@ impl Key {
     pub fn direct_dek(&self, salt: &[u8], name: &ObjectName) -> Result<Dek, InternalError> {
         self.derive(Some(salt), &[INFO_DIRECT, &[0], name.bucket.as_bytes(), &[0], name.object_key.as_bytes()])
     }
+
+    /// Wraps the DEK of a copy in direct mode (FORMAT 3.7).
+    pub fn wrap(&self, dek: &Dek, name: &ObjectName, entropy: &mut dyn Entropy) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_LEN];
+        entropy.fill(&mut nonce)?;
+        let mut wrapped = dek.clone();
+        let tag = self
+            .wrapping_cipher()?
+            .encrypt_inout_detached(&nonce.into(), &name.context(), wrapped.0.as_mut_slice().into())
+            .map_err(|_| InternalError("AES-GCM refused a DEK's length"))?;
+        Ok([nonce.as_slice(), &wrapped.0, &tag].concat())
+    }
+
+    /// Unwraps the DEK of a copy in direct mode. None if it is not this object's.
+    pub fn unwrap(&self, wrapped: &[u8], name: &ObjectName) -> Result<Option<Dek>, InternalError> {
+        let split = wrapped
+            .split_first_chunk::<NONCE_LEN>()
+            .and_then(|(nonce, rest)| Some((nonce, rest.split_last_chunk::<TAG_LEN>()?)));
+        let Some((nonce, (ciphertext, tag))) = split else { return Ok(None) };
+        let Some(mut dek) = Self::from_slice(ciphertext) else { return Ok(None) };
+        let cipher = self.wrapping_cipher()?;
+        let opened =
+            cipher.decrypt_inout_detached(nonce.into(), &name.context(), dek.0.as_mut_slice().into(), tag.into());
+        Ok(opened.is_ok().then_some(dek))
+    }
+
+    fn wrapping_cipher(&self) -> Result<Aes256Gcm, InternalError> {
+        Ok(Aes256Gcm::new(self.derive(None, &[INFO_DIRECT_WRAP])?.expose().into()))
+    }
 }
 
 impl fmt::Debug for Key {
@@ -79,6 +117,8 @@ impl fmt::Debug for Key {
 
 /// All that one DEK gives, derived once.
 pub struct ObjectKeys {
+    /// The DEK itself, to be wrapped again for a copy.
+    pub dek: Dek,
     /// Seals and opens the segments (FORMAT 3.2).
     pub content: Aes256Gcm,
     /// Authenticates the metadata (FORMAT 3.3).
@@ -89,7 +129,8 @@ impl ObjectKeys {
     /// Derives the content key and the metadata key.
     pub fn derive(dek: &Dek) -> Result<Self, InternalError> {
         let content = dek.derive(None, &[INFO_CONTENT])?;
-        Ok(Self { content: Aes256Gcm::new(content.expose().into()), metadata: dek.derive(None, &[INFO_METADATA])? })
+        let metadata = dek.derive(None, &[INFO_METADATA])?;
+        Ok(Self { dek: dek.clone(), content: Aes256Gcm::new(content.expose().into()), metadata })
     }
 }
 
@@ -108,6 +149,23 @@ mod tests {
         let dek = Key([0x41; 32]);
         assert_eq!(format!("{dek:?}"), "Key(..)");
         assert_eq!(format!("{:?}", ObjectKeys::derive(&dek).unwrap()), "ObjectKeys(..)");
+    }
+
+    #[test]
+    fn a_wrapped_dek_opens_under_its_own_name_alone() {
+        let (master_key, dek) = (Key([7; 32]), Key([8; 32]));
+        let name = |object_key: &str| ObjectName { bucket: "b".into(), object_key: object_key.into() };
+        let wrapped = master_key.wrap(&dek, &name("k"), &mut getrandom::SysRng).unwrap();
+        assert_eq!(wrapped.len(), 60);
+        assert_eq!(master_key.unwrap(&wrapped, &name("k")), Ok(Some(dek.clone())));
+        assert_eq!(master_key.unwrap(&wrapped, &name("l")), Ok(None));
+        assert_eq!(Key([9; 32]).unwrap(&wrapped, &name("k")), Ok(None));
+        for at in 0..60 {
+            let mut changed = wrapped.clone();
+            changed[at] ^= 1;
+            assert_eq!(master_key.unwrap(&changed, &name("k")), Ok(None));
+            assert_eq!(master_key.unwrap(&wrapped[..at], &name("k")), Ok(None));
+        }
     }
 
     #[test]

@@ -6,12 +6,11 @@ use super::dek::NewDek;
 use super::rewriting::Rewriting;
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::error::{Error, InternalError};
-use crate::format::metadata::{self, WrappedDek};
+use crate::format::metadata::{self, Extent, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
 use crate::s3::listing::{Element, TextRewriter};
 use crate::s3::multipart::Token;
-use crate::s3::operation;
 use crate::sigv4::credentials;
 
 const UPLOAD_ID: &[Element] = &[("InitiateMultipartUploadResult", "UploadId")];
@@ -39,7 +38,7 @@ impl CreateMultipartUpload {
     }
 
     fn ask(&mut self, keys: Rc<ObjectKeys>, wrapped: WrappedDek, mut edits: HeadEdits) -> Result<HeadStep, Error> {
-        for (name, value) in metadata::to_headers(&keys, &wrapped, None)? {
+        for (name, value) in metadata::to_headers(&keys, &wrapped, &Extent::default())? {
             edits.set(name, value);
         }
         self.stage = Stage::Asking(keys, wrapped);
@@ -49,7 +48,6 @@ impl CreateMultipartUpload {
 
 impl Role for CreateMultipartUpload {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
-        operation::check_headers(head)?;
         let mut edits = HeadEdits::default();
         credentials::remove(&head.path, &mut edits);
         Rewriting::prepare(&mut edits);
@@ -70,7 +68,7 @@ impl Role for CreateMultipartUpload {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
             (Stage::Wrapping(dek, edits), Answer::Wrapped(wrapped)) => {
                 let wrapped = wrapped?;
-                let keys = env.keep(wrapped.clone(), &self.name, &dek)?;
+                let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
                 self.ask(keys, wrapped, edits)
             }
             _ => Err(InternalError("an answer came that nobody asked for").into()),

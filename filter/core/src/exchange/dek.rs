@@ -4,9 +4,14 @@ use std::rc::Rc;
 
 use super::Env;
 use crate::config::KeySource;
-use crate::error::{Error, InternalError, KmsError};
-use crate::format::metadata::{MetadataError, WrappedDek};
+use crate::error::{Error, IntegrityError, InternalError, KmsError};
+use crate::format::metadata::{Metadata, MetadataError, WrappedDek};
 use crate::keys::{Dek, ObjectKeys, ObjectName, SALT_LEN};
+
+/// What the `kek` of an object in direct mode begins with; the master key's name follows.
+const DIRECT: &str = "direct:";
+/// Likewise for copies, whose DEK is their source's.
+const DIRECT_WRAP: &str = "direct-wrap:";
 
 /// A DEK for a new object.
 pub enum NewDek {
@@ -26,8 +31,8 @@ impl Env<'_> {
         let mut salt = vec![0; SALT_LEN];
         self.entropy.fill(&mut salt)?;
         let dek = primary.master_key.direct_dek(&salt, name)?;
-        let wrapped = WrappedDek::new(salt, primary.kek.clone())?;
-        Ok(NewDek::Ready(self.keep(wrapped.clone(), name, &dek)?, wrapped))
+        let wrapped = WrappedDek::new(salt, format!("{DIRECT}{}", primary.name))?;
+        Ok(NewDek::Ready(self.remember(wrapped.clone(), name, &dek)?, wrapped))
     }
 
     /// The keys of a stored object, if no KMS has to be asked for them.
@@ -38,17 +43,37 @@ impl Env<'_> {
         let KeySource::Direct(master_keys) = &self.config.keys else {
             return Ok(None);
         };
-        if wrapped.bytes.len() != SALT_LEN {
+        let (is_copy, key_name) = match wrapped.kek.strip_prefix(DIRECT_WRAP) {
+            Some(key_name) => (true, key_name),
+            None => (false, wrapped.kek.strip_prefix(DIRECT).ok_or(KmsError::Invalid)?),
+        };
+        let known = master_keys.iter().find(|key| key.name == key_name).ok_or(KmsError::Invalid)?;
+        let dek = match is_copy {
+            // FORMAT 3.7
+            true => known.master_key.unwrap(&wrapped.bytes, name)?.ok_or(IntegrityError::WrappedDek)?,
             // FORMAT 3.6
-            return Err(MetadataError::Malformed("dek").into());
-        }
-        let known = master_keys.iter().find(|key| key.kek == wrapped.kek).ok_or(KmsError::Invalid)?;
-        let dek = known.master_key.direct_dek(&wrapped.bytes, name)?;
-        self.keep(wrapped.clone(), name, &dek).map(Some)
+            false if wrapped.bytes.len() != SALT_LEN => return Err(MetadataError::Malformed("dek").into()),
+            false => known.master_key.direct_dek(&wrapped.bytes, name)?,
+        };
+        self.remember(wrapped.clone(), name, &dek).map(Some)
     }
 
-    /// Derives the keys of a DEK and keeps them for the next time.
-    pub fn keep(&mut self, wrapped: WrappedDek, name: &ObjectName, dek: &Dek) -> Result<Rc<ObjectKeys>, Error> {
+    /// Wraps a DEK for a copy, if no KMS has to be asked to.
+    pub fn wrap_directly(&mut self, dek: &Dek, name: &ObjectName) -> Result<Option<WrappedDek>, Error> {
+        let KeySource::Direct(master_keys) = &self.config.keys else { return Ok(None) };
+        let primary = master_keys.first().ok_or(InternalError("direct mode without a master key"))?;
+        let wrapped = primary.master_key.wrap(dek, name, self.entropy)?;
+        Ok(Some(WrappedDek::new(wrapped, format!("{DIRECT_WRAP}{}", primary.name))?))
+    }
+
+    /// Takes the unwrapped DEK of a stored object, if it is the one that the metadata commits to.
+    pub fn learn(&mut self, metadata: &Metadata, name: &ObjectName, dek: &Dek) -> Result<Rc<ObjectKeys>, Error> {
+        metadata.verify(&ObjectKeys::derive(dek)?)?;
+        self.remember(metadata.wrapped_dek().clone(), name, dek)
+    }
+
+    /// Derives the keys of a DEK that is known to be right, and keeps them for the next time.
+    pub fn remember(&mut self, wrapped: WrappedDek, name: &ObjectName, dek: &Dek) -> Result<Rc<ObjectKeys>, Error> {
         let keys = Rc::new(ObjectKeys::derive(dek)?);
         self.caches.deks.put((wrapped, name.clone()), Rc::clone(&keys), self.now);
         Ok(keys)

@@ -55,9 +55,15 @@ impl GetObject {
 
     /// Checks the head against the authenticated metadata, and finds the plaintext's length.
     fn unlock(&mut self, env: &mut Env<'_>, locked: Box<Locked>, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        if let Some(stated) = locked.metadata.verify(&keys)?.plain_len {
+        let extent = locked.metadata.verify(&keys)?;
+        if let Some(stated) = extent.plain_len {
             check_length(stated, locked.sealed_len)?;
             return Ok(self.open(locked.edits, Opener::new(keys, Some(stated)), Some(stated)));
+        }
+        if let Some(parts) = &extent.parts {
+            check_parts(parts, locked.sealed_len)?;
+            let length = parts.plain_len();
+            return Ok(self.open_parts(locked.edits, keys, length));
         }
         let (Some(sealed_len), Some(etag)) = (locked.sealed_len, locked.etag.clone()) else {
             return Ok(self.open(locked.edits, Opener::new(keys, None), None));
@@ -109,9 +115,9 @@ impl GetObject {
     }
 
     /// Lets an object that is not encrypted through, if it may pass.
-    pub fn unencrypted(&mut self, env: &Env<'_>) -> Result<HeadStep, Error> {
+    fn unencrypted(&mut self, env: &Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
         check_unencrypted(env)?;
-        self.body = ResponseBody::Unencrypted(CiphertextGuard::default());
+        self.body = ResponseBody::Unencrypted(CiphertextGuard::new(content_length(head)?));
         Ok(HeadStep::Forward(HeadEdits::default()))
     }
 }
@@ -130,7 +136,7 @@ impl Role for GetObject {
             return Ok(HeadStep::Forward(edits));
         }
         let Some(metadata) = Metadata::from_headers(&head.headers)? else {
-            return self.unencrypted(env);
+            return self.unencrypted(env, head);
         };
         if head.status != 200 {
             return Err(IntegrityError::Response("the store answers with a part that was not asked for").into());
@@ -151,7 +157,7 @@ impl Role for GetObject {
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         match (std::mem::replace(&mut self.body, ResponseBody::Foreign), answer) {
             (ResponseBody::Locked(locked), answer @ Answer::Unwrapped(_)) => {
-                let keys = env.keep(locked.metadata.wrapped_dek().clone(), &self.name, &unwrapped(answer)?)?;
+                let keys = env.learn(&locked.metadata, &self.name, &unwrapped(answer)?)?;
                 self.unlock(env, locked, keys)
             }
             (ResponseBody::Surveying(locked, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
@@ -211,6 +217,16 @@ pub fn check_length(stated: u64, actual: Option<u64>) -> Result<(), IntegrityErr
     }
 }
 
+/// Whether a body of that length, if it is known, has room for just these parts.
+pub fn check_parts(parts: &Layout, actual: Option<u64>) -> Result<(), IntegrityError> {
+    match actual {
+        Some(actual) if parts.sealed_len() != actual => {
+            Err(IntegrityError::Response("its length is not the one of its parts"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A request's path with no more of its query than says which object is meant.
 pub fn object_path(path: &str) -> String {
     query::retain(path, |name| name == "versionId")
@@ -226,15 +242,19 @@ pub fn content_length(head: &ResponseHead) -> Result<Option<u64>, IntegrityError
     }
 }
 
-/// Holds back the first bytes of an object without metadata until they are sure not to be a first segment's header:
+/// Holds back the first bytes of an object without metadata for as long as they may be a first segment's header:
 /// ciphertext whose metadata was lost is not handed out as if it were data (FORMAT.md section 7).
-#[derive(Default)]
 struct CiphertextGuard {
     held: Vec<u8>,
     is_cleared: bool,
 }
 
 impl CiphertextGuard {
+    /// Guards a body of that length, if it is known.
+    fn new(len: Option<u64>) -> Self {
+        Self { held: Vec::new(), is_cleared: len.is_some_and(|len| len < HEADER_LEN as u64) }
+    }
+
     fn push(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
         if self.is_cleared {
             return Ok(Body::Unchanged);
@@ -242,7 +262,7 @@ impl CiphertextGuard {
         self.held.extend_from_slice(window);
         match self.held.first_chunk::<HEADER_LEN>().map(SegmentHeader::parse) {
             Some(Ok(header)) if header.place == Place::FIRST => return Err(IntegrityError::MetadataLost.into()),
-            None if !is_end => return Ok(Body::Replaced(Vec::new())),
+            None if !is_end && SegmentHeader::may_begin(&self.held) => return Ok(Body::Replaced(Vec::new())),
             _ => {}
         }
         self.is_cleared = true;

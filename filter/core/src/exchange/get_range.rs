@@ -12,7 +12,7 @@
 
 use std::rc::Rc;
 
-use super::get_object::{GetObject, check_length, check_unencrypted, content_length, object_path};
+use super::get_object::{GetObject, check_length, check_parts, check_unencrypted, content_length, object_path};
 use super::survey::{Found, Survey};
 use super::{Answer, Body, Call, Env, HeadRequest, HeadStep, Role, hide_ciphertext, unwrapped};
 use crate::caches::StoredHead;
@@ -50,6 +50,8 @@ enum Stage {
     Asking(Wanted),
     /// The segments stream.
     Opening(RangeOpener),
+    /// The store did not let us look, and will say so to the client.
+    Refused(GetObject),
     /// There is nothing to cut: it is read as a whole, or it is not ours.
     Whole(GetObject),
 }
@@ -60,7 +62,7 @@ struct Asked {
     /// What the store knows the object by.
     path: String,
     if_range: Option<String>,
-    has_if_match: bool,
+    has_condition: bool,
     /// What the request needs whatever comes of the range.
     edits: HeadEdits,
 }
@@ -84,7 +86,7 @@ struct Wanted {
     plain: Span,
     layout: Layout,
     segments: SegmentSpan,
-    has_if_match: bool,
+    has_condition: bool,
 }
 
 impl GetRange {
@@ -103,19 +105,19 @@ impl GetRange {
         let head = head.ok_or(Error::StoreUnavailable)?;
         if head.status != 200 {
             // The store will tell the client the same.
-            return Ok(self.as_whole(&asked.path, asked.edits));
+            self.stage = Stage::Refused(GetObject::new(self.name.clone(), &asked.path));
+            return Ok(HeadStep::Forward(asked.edits));
         }
         let Some(stored) = stored_head(&head)? else {
             check_unencrypted(env)?;
             return Ok(self.as_whole(&asked.path, asked.edits));
         };
-        env.caches.heads.put(asked.path.clone(), stored.clone(), env.now);
         self.found(env, asked, stored)
     }
 
     fn found(&mut self, env: &mut Env<'_>, asked: Asked, head: StoredHead) -> Result<HeadStep, Error> {
         match env.find_keys(head.metadata.wrapped_dek(), &self.name)? {
-            Some(keys) => self.unlocked(asked, head, keys),
+            Some(keys) => self.unlocked(env, asked, head, keys),
             None => {
                 let call = Call::Unwrap(head.metadata.wrapped_dek().clone(), self.name.clone());
                 self.stage = Stage::Locked(asked, head);
@@ -125,10 +127,24 @@ impl GetRange {
     }
 
     /// Finds out where the parts of the object lie.
-    fn unlocked(&mut self, asked: Asked, head: StoredHead, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        if let Some(stated) = head.metadata.verify(&keys)?.plain_len {
+    fn unlocked(
+        &mut self,
+        env: &mut Env<'_>,
+        asked: Asked,
+        head: StoredHead,
+        keys: Rc<ObjectKeys>,
+    ) -> Result<HeadStep, Error> {
+        let extent = head.metadata.verify(&keys)?;
+        if let Some(parts) = &extent.parts {
+            check_parts(parts, Some(head.sealed_len))?;
+            let layout = parts.clone();
+            env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
+            return self.ask(asked, head, keys, layout);
+        }
+        if let Some(stated) = extent.plain_len {
             check_length(stated, Some(head.sealed_len))?;
             let layout = Layout::single(stated).ok_or(IntegrityError::Response("it is larger than objects can be"))?;
+            env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
             return self.ask(asked, head, keys, layout);
         }
         if let Some(layout) = head.layout.clone() {
@@ -166,15 +182,31 @@ impl GetRange {
             }
         };
         let segments = SegmentSpan::covering(plain, &layout).ok_or(InternalError("a range beyond its object"))?;
-        let Asked { path, has_if_match, mut edits, .. } = asked;
+        let Asked { path, has_condition, mut edits, .. } = asked;
         if self.part.is_none() {
             edits.set("range", segments.sealed.to_string());
         }
         // Ties the segments to the head: both are of one object, or there is no answer.
         edits.set("if-match", head.etag.clone());
         edits.remove("if-range");
-        self.stage = Stage::Asking(Wanted { head, path, keys, plain, layout, segments, has_if_match });
+        self.stage = Stage::Asking(Wanted { head, path, keys, plain, layout, segments, has_condition });
         Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_to(&mut self, env: &mut Env<'_>, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
+        match head.status {
+            206 => self.part(wanted, head),
+            // Our own range, or our own condition, did not hold: the object was replaced since we looked.
+            416 => Err(Error::ObjectChanged),
+            412 if !wanted.has_condition => Err(Error::ObjectChanged),
+            // The client's own conditions, errors, and a store that ignores ranges.
+            _ => {
+                let mut whole = GetObject::new(self.name.clone(), &wanted.path);
+                let step = whole.response_head(env, head);
+                self.stage = Stage::Whole(whole);
+                step
+            }
+        }
     }
 
     /// The store's 206: it must be the segments that were asked for, of the object that was looked at.
@@ -218,8 +250,8 @@ impl Role for GetRange {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
             (Stage::Looking(asked), Answer::Head(head)) => self.looked(env, asked, head),
             (Stage::Locked(asked, head), answer @ Answer::Unwrapped(_)) => {
-                let keys = env.keep(head.metadata.wrapped_dek().clone(), &self.name, &unwrapped(answer)?)?;
-                self.unlocked(asked, head, keys)
+                let keys = env.learn(&head.metadata, &self.name, &unwrapped(answer)?)?;
+                self.unlocked(env, asked, head, keys)
             }
             (Stage::Surveying(asked, stored, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
                 Found::Layout(layout) => self.surveyed(env, asked, stored, keys, layout),
@@ -243,28 +275,26 @@ impl Role for GetRange {
     fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
         let wanted = match std::mem::replace(&mut self.stage, Stage::Start) {
             Stage::Asking(wanted) => wanted,
-            Stage::Whole(mut whole) => {
+            Stage::Refused(_)
+                if (200..300).contains(&head.status) && Metadata::from_headers(&head.headers)?.is_some() =>
+            {
+                // It lets the client read what it did not let us look at a moment ago.
+                return Err(Error::ObjectChanged);
+            }
+            Stage::Refused(mut whole) | Stage::Whole(mut whole) => {
                 let step = whole.response_head(env, head);
                 self.stage = Stage::Whole(whole);
                 return step;
             }
             _ => return Err(InternalError("a response came before its request").into()),
         };
-        match head.status {
-            206 => return self.part(wanted, head),
-            // Our own condition, or our own range, did not hold: the object was replaced since we looked.
-            416 => {}
-            412 if !wanted.has_if_match => {}
-            // The client's own conditions, errors, and a store that ignores ranges.
-            _ => {
-                let mut whole = GetObject::new(self.name.clone(), &wanted.path);
-                let step = whole.response_head(env, head);
-                self.stage = Stage::Whole(whole);
-                return step;
-            }
+        let path = wanted.path.clone();
+        let step = self.response_to(env, wanted, head);
+        if step.is_err() || head.status != 206 {
+            // What is known of the object has not stood the test.
+            env.caches.heads.remove(&path);
         }
-        env.caches.heads.remove(&wanted.path);
-        Err(Error::ObjectChanged)
+        step
     }
 
     fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
@@ -301,7 +331,8 @@ impl Asked {
             what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),
             path: object_path(&path),
             if_range: text("if-range").map(str::to_owned),
-            has_if_match: head.headers.has("if-match"),
+            has_condition: text("if-match").is_some_and(|etags| etags != "*")
+                || head.headers.has("if-unmodified-since"),
             edits,
         }
     }
@@ -320,11 +351,11 @@ impl Asked {
     }
 
     /// Whether a head that is known needs no second look: only the store can say that a range is beyond the object's
-    /// end, or that the client's own If-Match holds.
+    /// end, or that the client's own conditions hold, which our If-Match would hide.
     fn may_use(&self, known: &StoredHead) -> bool {
         let layout = known.layout.clone().or_else(|| Layout::single(plain_len(known.sealed_len)?));
         let resolved = layout.map(|layout| self.resolve(&known.etag, &layout));
-        !self.has_if_match && resolved.is_some_and(|resolved| resolved != Resolved::Unsatisfiable)
+        !self.has_condition && resolved.is_some_and(|resolved| resolved != Resolved::Unsatisfiable)
     }
 }
 

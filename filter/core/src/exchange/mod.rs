@@ -5,6 +5,7 @@
 //! dropped: the client gets an error reply, or, after a head went out, a broken transfer.
 
 mod complete_multipart_upload;
+mod copy_object;
 mod create_multipart_upload;
 mod dek;
 mod get_object;
@@ -22,11 +23,12 @@ use std::time::Duration;
 use crate::caches::Caches;
 use crate::config::Config;
 use crate::entropy::Entropy;
-use crate::error::{Error, IntegrityError, InternalError, KmsError};
+use crate::error::{Error, IntegrityError, InternalError, KmsError, RequestError};
 use crate::format::metadata::{self, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectName};
-use crate::s3::operation::Operation;
+use crate::s3::operation::{self, Operation};
+use crate::s3::virtual_host::to_path_style;
 
 /// What an exchange needs from around it.
 pub struct Env<'a> {
@@ -90,57 +92,77 @@ pub enum Body {
 }
 
 /// A request and its response, from the request's head on.
-pub struct Exchange(Box<dyn Role>);
+pub struct Exchange {
+    role: Box<dyn Role>,
+    is_head: bool,
+    /// Whether the response has ended with its head, though it might have had a body.
+    has_ended: bool,
+}
 
 impl Exchange {
     /// Begins with the request's head.
-    pub fn begin(env: &mut Env<'_>, head: &RequestHead) -> Result<(Self, HeadStep), Error> {
-        let mut role = role(Operation::from_request(head, &env.config.virtual_host_suffixes)?, head);
-        let step = role.request_head(env, head)?;
-        Ok((Self(role), step))
+    pub fn begin(env: &mut Env<'_>, head: RequestHead) -> Result<(Self, HeadStep), Error> {
+        let head = to_path_style(head, &env.config.virtual_host_suffixes);
+        operation::check_headers(&head)?;
+        let mut role = role(Operation::from_request(&head)?, &head);
+        let step = role.request_head(env, &head)?;
+        Ok((Self { role, is_head: head.method == "HEAD", has_ended: false }, step))
     }
 
     /// The answer to what [`HeadStep::Wait`] asked.
     pub fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
-        self.0.answer(env, answer)
+        let step = self.role.answer(env, answer)?;
+        self.check_end(step)
     }
 
     /// A window of the request's body. `is_end`: nothing follows, no trailers either.
     pub fn request_body(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.0.request_body(env, window, is_end)
+        self.role.request_body(env, window, is_end)
     }
 
     /// The request ends with trailers; no body can be added any more.
     pub fn request_trailers(&mut self) -> Result<(), Error> {
-        self.0.request_trailers()
+        self.role.request_trailers()
     }
 
     /// The response's head.
     pub fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        self.0.response_head(env, head)
+        self.has_ended = head.is_end && !self.is_head;
+        let step = self.role.response_head(env, head)?;
+        self.check_end(step)
+    }
+
+    /// A body that does not come at all must be as right as one that does.
+    fn check_end(&mut self, step: HeadStep) -> Result<HeadStep, Error> {
+        if self.has_ended && matches!(step, HeadStep::Forward(_)) {
+            self.role.response_trailers()?;
+        }
+        Ok(step)
     }
 
     /// A window of the response's body.
     pub fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.0.response_body(window, is_end)
+        self.role.response_body(window, is_end)
     }
 
     /// The response ends with trailers; no body can be added any more.
     pub fn response_trailers(&mut self) -> Result<(), Error> {
-        self.0.response_trailers()
+        self.role.response_trailers()
     }
 }
 
 fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
     match operation {
         Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
-        Operation::GetObject { name, part } if part.is_some() || head.headers.has("range") => {
+        Operation::GetObject { name, part } | Operation::HeadObject { name, part }
+            if part.is_some() || head.headers.has("range") =>
+        {
             Box::new(get_range::GetRange::new(name, part))
         }
-        Operation::HeadObject { name, part: part @ Some(_) } => Box::new(get_range::GetRange::new(name, part)),
         Operation::GetObject { name, .. } | Operation::HeadObject { name, .. } => {
             Box::new(get_object::GetObject::new(name, &head.path))
         }
+        Operation::CopyObject { name, source } => Box::new(copy_object::CopyObject::new(name, source)),
         Operation::ListObjects => Box::new(list::List::objects()),
         Operation::CreateMultipartUpload(name) => Box::new(create_multipart_upload::CreateMultipartUpload::new(name)),
         Operation::UploadPart { name, part, upload_id } => {
@@ -149,15 +171,14 @@ fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
         Operation::CompleteMultipartUpload(upload_id) => {
             Box::new(complete_multipart_upload::CompleteMultipartUpload::new(upload_id))
         }
-        Operation::AbortMultipartUpload(upload_id) => {
-            Box::new(pass_through::PassThrough { upload_id: Some(upload_id) })
-        }
+        Operation::AbortMultipartUpload(upload_id) => Box::new(pass_through::PassThrough::on_upload(upload_id)),
         Operation::ListParts(upload_id) => Box::new(list::List::parts(upload_id)),
-        Operation::PassThrough => Box::new(pass_through::PassThrough { upload_id: None }),
+        Operation::PassThrough(body) => Box::new(pass_through::PassThrough::new(body)),
     }
 }
 
-/// What an operation does with each event. The defaults are those of an operation that leaves the bodies alone.
+/// What an operation does with each event. The defaults are those of an operation without a request body that leaves
+/// the response's alone.
 trait Role {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error>;
 
@@ -165,8 +186,12 @@ trait Role {
         Err(InternalError("an answer came that nobody asked for").into())
     }
 
-    fn request_body(&mut self, _: &mut Env<'_>, _window: &[u8], _is_end: bool) -> Result<Body, Error> {
-        Ok(Body::Unchanged)
+    /// Most operations have no body, and one that came along could be an object's.
+    fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], _is_end: bool) -> Result<Body, Error> {
+        match window.is_empty() {
+            true => Ok(Body::Unchanged),
+            false => Err(RequestError::InvalidRequest("this operation has no body").into()),
+        }
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
@@ -205,6 +230,7 @@ fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
 /// ("Checking object integrity": an ETag is no MD5 under SSE-KMS).
 fn hide_ciphertext(headers: &Headers, edits: &mut HeadEdits) {
     hide_metadata(headers, edits);
-    headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-")).for_each(|(name, _)| edits.remove(name));
+    let of_ciphertext = |name: &str| name.starts_with("x-amz-checksum-") || name == "x-amz-object-size";
+    headers.iter().filter(|(name, _)| of_ciphertext(name)).for_each(|(name, _)| edits.remove(name));
     edits.set("x-amz-server-side-encryption", "aws:kms");
 }

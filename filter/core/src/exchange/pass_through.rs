@@ -1,23 +1,69 @@
 //! What moves no object data: the store does it, as itself.
+//!
+//! A body passes only where S3 documents one. Otherwise it could be an object's that S3EP does not recognise as one, such as an
+//! upload to a virtual host that is not configured, which looks like CreateBucket.
 
-use super::{Env, HeadStep, Role, hide_metadata};
+use super::{Body, Env, HeadStep, Role, hide_metadata};
 use crate::error::{Error, RequestError};
-use crate::http::{HeadEdits, RequestHead, ResponseHead};
+use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::s3::multipart::UploadId;
+use crate::s3::operation::RequestBody;
+use crate::s3::xml;
 use crate::sigv4::credentials;
+
+/// The most that is read of a document, in bytes.
+const MAX_DOCUMENT: u64 = 64 << 10;
 
 /// Any operation that is the store's own business.
 pub struct PassThrough {
     /// The upload that it is about, if it is about one: AbortMultipartUpload.
-    pub upload_id: Option<UploadId>,
+    upload_id: Option<UploadId>,
+    allowed: RequestBody,
+    /// Bytes of the body, where a document is due.
+    len: u64,
+    document: Vec<u8>,
+}
+
+impl PassThrough {
+    /// An operation with such a body.
+    pub fn new(allowed: RequestBody) -> Self {
+        Self { upload_id: None, allowed, len: 0, document: Vec::new() }
+    }
+
+    /// AbortMultipartUpload.
+    pub fn on_upload(upload_id: UploadId) -> Self {
+        Self { upload_id: Some(upload_id), ..Self::new(RequestBody::None) }
+    }
+
+    /// Holds the document back until it is whole, and lets it go if it is what it should be.
+    fn document(&mut self, root: &str, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.document.extend_from_slice(window);
+        match (self.document.len() as u64).cmp(&self.len) {
+            std::cmp::Ordering::Less if is_end => Err(RequestError::IncompleteBody.into()),
+            std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
+            std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
+            std::cmp::Ordering::Equal if xml::has_root(&self.document, root) => {
+                Ok(Body::Replaced(self.document.clone()))
+            }
+            std::cmp::Ordering::Equal => Err(RequestError::MalformedXml.into()),
+            std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
+        }
+    }
 }
 
 impl Role for PassThrough {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let is_chunked = head.headers.all("x-amz-content-sha256").any(|value| value.starts_with(b"STREAMING-"));
-        if is_chunked {
+        if is_chunked && self.allowed != RequestBody::None {
             // The framing would end up in what the store takes for the body.
             return Err(RequestError::NotImplemented("aws-chunked for this operation").into());
+        }
+        if matches!(self.allowed, RequestBody::Document(_)) && !head.is_end {
+            let length = head.headers.text("content-length").ok().flatten().and_then(parse_length);
+            self.len = length.ok_or(RequestError::MissingContentLength)?;
+            if self.len > MAX_DOCUMENT {
+                return Err(RequestError::MalformedXml.into());
+            }
         }
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
@@ -25,6 +71,15 @@ impl Role for PassThrough {
             upload_id.address(&path, &mut edits);
         }
         Ok(HeadStep::Forward(edits))
+    }
+
+    fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        match self.allowed {
+            RequestBody::Any => Ok(Body::Unchanged),
+            RequestBody::None if window.is_empty() => Ok(Body::Unchanged),
+            RequestBody::None => Err(RequestError::InvalidRequest("this operation has no body").into()),
+            RequestBody::Document(root) => self.document(root, window, is_end),
+        }
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {

@@ -9,7 +9,6 @@ use crate::error::{Error, InternalError};
 use crate::format::metadata::{self, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
-use crate::s3::operation;
 use crate::s3::upload::Upload;
 use crate::sigv4::credentials;
 
@@ -44,7 +43,7 @@ impl PutObject {
         wrapped: &WrappedDek,
         mut edits: HeadEdits,
     ) -> Result<HeadStep, Error> {
-        for (name, value) in metadata::to_headers(&keys, wrapped, Some(upload.plain_len()))? {
+        for (name, value) in metadata::to_headers(&keys, wrapped, &Some(upload.plain_len()).into())? {
             edits.set(name, value);
         }
         let (sealing, body_len) = Sealing::begin(upload, keys, ONLY_PART)?;
@@ -56,7 +55,6 @@ impl PutObject {
 
 impl Role for PutObject {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
-        operation::check_headers(head)?;
         let mut edits = HeadEdits::default();
         let upload = Upload::from_head(head, &mut edits)?;
         credentials::remove(&head.path, &mut edits);
@@ -74,7 +72,7 @@ impl Role for PutObject {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
             (Stage::Wrapping { dek, upload, edits }, Answer::Wrapped(wrapped)) => {
                 let wrapped = wrapped?;
-                let keys = env.keep(wrapped.clone(), &self.name, &dek)?;
+                let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
                 self.begin_sealing(upload, keys, &wrapped, edits)
             }
             _ => Err(InternalError("an answer came that nobody asked for").into()),
@@ -89,7 +87,7 @@ impl Role for PutObject {
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
-        match &self.stage {
+        match &mut self.stage {
             Stage::Sealing(sealing) => sealing.end(),
             _ => Err(InternalError("a body came before its head").into()),
         }

@@ -9,7 +9,6 @@ use crate::error::{Error, InternalError, KmsError, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::multipart::{Token, UploadId};
-use crate::s3::operation;
 use crate::s3::upload::Upload;
 use crate::sigv4::credentials;
 
@@ -53,7 +52,6 @@ impl UploadPart {
 
 impl Role for UploadPart {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
-        operation::check_headers(head)?;
         let mut edits = HeadEdits::default();
         let upload = Upload::from_head(head, &mut edits)?;
         let path = credentials::remove(&head.path, &mut edits);
@@ -73,7 +71,8 @@ impl Role for UploadPart {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
             (Stage::Unwrapping { upload, token, edits }, Answer::Unwrapped(dek)) => {
                 let dek = dek.map_err(|error| foreign(error.into()))?;
-                let keys = env.keep(token.wrapped_dek.clone(), &self.name, &dek)?;
+                token.verify(&self.upload_id.upstream, &ObjectKeys::derive(&dek)?)?;
+                let keys = env.remember(token.wrapped_dek.clone(), &self.name, &dek)?;
                 self.begin_sealing(upload, &token, keys, edits)
             }
             _ => Err(InternalError("an answer came that nobody asked for").into()),
@@ -88,7 +87,7 @@ impl Role for UploadPart {
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
-        match &self.stage {
+        match &mut self.stage {
             Stage::Sealing(sealing) => sealing.end(),
             _ => Err(InternalError("a body came before its head").into()),
         }

@@ -1,5 +1,7 @@
 //! Lengths and offsets: FORMAT.md section 5.
 
+use std::fmt;
+
 use super::segment::{HEADER_LEN, MAX_PART, Place, SEGMENT_LEN, TAG_LEN};
 
 /// Plaintext bytes of a whole segment.
@@ -60,6 +62,16 @@ impl Layout {
         let mut layout = Self::default();
         layout.push(1, sealed_len(plain_len)?)?;
         Some(layout)
+    }
+
+    /// Reads what `Display` writes: `count x length` runs of body lengths (FORMAT.md section 4). None if it is not just that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut layout = Self::default();
+        for run in text.split(',') {
+            let (count, sealed) = run.split_once('x')?;
+            layout.push(count.parse().ok().filter(|count| *count > 0)?, sealed.parse().ok()?)?;
+        }
+        (layout.to_string() == text).then_some(layout)
     }
 
     /// Appends `count` parts with bodies of `sealed` bytes each. None if there are no such parts.
@@ -129,6 +141,15 @@ impl Layout {
     }
 }
 
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Run { count, sealed, .. }) in self.runs.iter().enumerate() {
+            write!(f, "{}{count}x{sealed}", if at > 0 { "," } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +183,16 @@ mod tests {
         assert_eq!(Layout::default().push(1, 48), None);
         assert_eq!(Layout::default().push(10_001, 49), None);
         assert_eq!(Layout::default().push(2, u64::MAX - 48), None);
+    }
+
+    #[test]
+    fn a_layout_has_one_spelling() {
+        assert!(Layout::parse("2x65584,1x49").is_some() && Layout::parse("10000x49").is_some());
+        for text in
+            ["", "1x48", "0x49", "01x49", "1x+49", "1x49,", "1x49,1x49", "1 x49", "10001x49", "x", "1x49;1x50", "1"]
+        {
+            assert_eq!(Layout::parse(text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::InternalError;
+use crate::format::layout::Layout;
 use crate::http::{HeaderFieldError, Headers, parse_length};
 use crate::keys::{Key, ObjectKeys};
 
@@ -13,6 +14,9 @@ use crate::keys::{Key, ObjectKeys};
 pub const PREFIX: &str = "x-amz-meta-s3ep-";
 /// The one value of `alg` in version 1.
 pub const ALG: &str = "AES256-GCM-SEG64K";
+
+/// The longest value of `parts`, in bytes: S3 takes 2 KB of user metadata in all.
+pub const MAX_PARTS: usize = 512;
 
 const MAX_KEK: usize = 256;
 const MAX_WRAPPED_DEK: usize = 1_024;
@@ -67,15 +71,23 @@ pub enum MetadataError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     wrapped_dek: WrappedDek,
-    plain_len: Option<u64>,
+    extent: Extent,
     mac: Vec<u8>,
 }
 
-/// What the MAC vouches for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// The plaintext's length in bytes; None for the objects of multipart uploads.
+/// How long an object is, as far as its metadata says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The plaintext's length in bytes; None for the objects of multipart uploads and their copies.
     pub plain_len: Option<u64>,
+    /// The parts of a copy of a multipart object.
+    pub parts: Option<Layout>,
+}
+
+impl From<Option<u64>> for Extent {
+    fn from(plain_len: Option<u64>) -> Self {
+        Self { plain_len, parts: None }
+    }
 }
 
 impl Metadata {
@@ -85,7 +97,7 @@ impl Metadata {
         if ours.peek().is_none() {
             return Ok(None);
         }
-        if ours.any(|name| !["alg", "dek", "kek", "len", "mac"].contains(&name)) {
+        if ours.any(|name| !["alg", "dek", "kek", "len", "parts", "mac"].contains(&name)) {
             return Err(MetadataError::Unknown);
         }
         if required(headers, "alg")? != ALG {
@@ -93,7 +105,7 @@ impl Metadata {
         }
         Ok(Some(Self {
             wrapped_dek: WrappedDek::new(decode(headers, "dek")?, required(headers, "kek")?.to_owned())?,
-            plain_len: optional(headers, "len")?.map(canonical_length).transpose()?,
+            extent: extent(headers)?,
             mac: decode(headers, "mac")?,
         }))
     }
@@ -104,10 +116,10 @@ impl Metadata {
     }
 
     /// Checks the MAC in constant time (FORMAT 4.3).
-    pub fn verify(&self, keys: &ObjectKeys) -> Result<Verified, MetadataError> {
-        let mac = mac(&keys.metadata, &self.wrapped_dek, self.plain_len).map_err(|_| MetadataError::Mac)?;
+    pub fn verify(&self, keys: &ObjectKeys) -> Result<&Extent, MetadataError> {
+        let mac = mac(&keys.metadata, &self.wrapped_dek, &self.extent).map_err(|_| MetadataError::Mac)?;
         mac.verify_slice(&self.mac).map_err(|_| MetadataError::Mac)?;
-        Ok(Verified { plain_len: self.plain_len })
+        Ok(&self.extent)
     }
 }
 
@@ -115,26 +127,28 @@ impl Metadata {
 pub fn to_headers(
     keys: &ObjectKeys,
     wrapped_dek: &WrappedDek,
-    plain_len: Option<u64>,
+    extent: &Extent,
 ) -> Result<Vec<(String, String)>, InternalError> {
-    let mac = STANDARD.encode(mac(&keys.metadata, wrapped_dek, plain_len)?.finalize().into_bytes());
-    Ok(fields(wrapped_dek, plain_len)
+    let mac = STANDARD.encode(mac(&keys.metadata, wrapped_dek, extent)?.finalize().into_bytes());
+    Ok(fields(wrapped_dek, extent)
         .chain([("mac", mac)])
         .map(|(name, value)| (format!("{PREFIX}{name}"), value))
         .collect())
 }
 
 /// The authenticated fields, in the MAC's order.
-fn fields(wrapped_dek: &WrappedDek, plain_len: Option<u64>) -> impl Iterator<Item = (&'static str, String)> {
+fn fields(wrapped_dek: &WrappedDek, extent: &Extent) -> impl Iterator<Item = (&'static str, String)> {
     let always =
         [("alg", ALG.to_owned()), ("dek", STANDARD.encode(&wrapped_dek.bytes)), ("kek", wrapped_dek.kek.clone())];
-    always.into_iter().chain(plain_len.map(|len| ("len", len.to_string())))
+    let len = extent.plain_len.map(|len| ("len", len.to_string()));
+    let parts = extent.parts.as_ref().map(|parts| ("parts", parts.to_string()));
+    always.into_iter().chain(len).chain(parts)
 }
 
 /// FORMAT 4.1.
-fn mac(key: &Key, wrapped_dek: &WrappedDek, plain_len: Option<u64>) -> Result<Hmac<Sha256>, InternalError> {
+fn mac(key: &Key, wrapped_dek: &WrappedDek, extent: &Extent) -> Result<Hmac<Sha256>, InternalError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).map_err(|_| InternalError("HMAC refused its key"))?;
-    for (name, value) in fields(wrapped_dek, plain_len) {
+    for (name, value) in fields(wrapped_dek, extent) {
         mac.update(format!("{name}={value}\n").as_bytes());
     }
     Ok(mac)
@@ -153,6 +167,17 @@ fn required<'a>(headers: &'a Headers, name: &'static str) -> Result<&'a str, Met
 
 fn decode(headers: &Headers, name: &'static str) -> Result<Vec<u8>, MetadataError> {
     STANDARD.decode(required(headers, name)?).map_err(|_| MetadataError::Malformed(name))
+}
+
+/// FORMAT 4.6: `len` or `parts`, or neither.
+fn extent(headers: &Headers) -> Result<Extent, MetadataError> {
+    let plain_len = optional(headers, "len")?.map(canonical_length).transpose()?;
+    let parts = optional(headers, "parts")?;
+    let parts = parts.map(|text| Layout::parse(text).ok_or(MetadataError::Malformed("parts"))).transpose()?;
+    match (&plain_len, &parts) {
+        (Some(_), Some(_)) => Err(MetadataError::Malformed("parts")),
+        _ => Ok(Extent { plain_len, parts }),
+    }
 }
 
 /// A length that would be written again just as it stands: the MAC is over the parsed value.
@@ -174,18 +199,18 @@ mod tests {
 
     fn stored(plain_len: Option<u64>) -> Vec<(String, String)> {
         let wrapped_dek = WrappedDek::new(vec![1, 2, 3], "kek:1".into()).unwrap();
-        to_headers(&keys(), &wrapped_dek, plain_len).unwrap()
+        to_headers(&keys(), &wrapped_dek, &plain_len.into()).unwrap()
     }
 
-    fn read(fields: &[(String, String)]) -> Result<Option<Verified>, MetadataError> {
+    fn read(fields: &[(String, String)]) -> Result<Option<Extent>, MetadataError> {
         let headers = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        Metadata::from_headers(&headers)?.map(|metadata| metadata.verify(&keys())).transpose()
+        Metadata::from_headers(&headers)?.map(|metadata| metadata.verify(&keys()).cloned()).transpose()
     }
 
     #[test]
     fn what_is_written_is_read() {
         for plain_len in [None, Some(0), Some(65_537), Some(u64::MAX)] {
-            assert_eq!(read(&stored(plain_len)), Ok(Some(Verified { plain_len })));
+            assert_eq!(read(&stored(plain_len)), Ok(Some(plain_len.into())));
         }
         assert_eq!(read(&[("x-amz-meta-mine".into(), "1".into())]), Ok(None));
     }
@@ -211,6 +236,20 @@ mod tests {
             };
             assert!(read(&changed).is_err(), "{name} changed");
         }
+    }
+
+    #[test]
+    fn the_parts_of_a_copy_are_read_and_authentic() {
+        let wrapped_dek = WrappedDek::new(vec![1, 2, 3], "kek:1".into()).unwrap();
+        let parts = Layout::parse("9x8394752,1x1234").unwrap();
+        let extent = Extent { plain_len: None, parts: Some(parts) };
+        let mut fields = to_headers(&keys(), &wrapped_dek, &extent).unwrap();
+        assert_eq!(fields[3].1, "9x8394752,1x1234");
+        assert_eq!(read(&fields), Ok(Some(extent)));
+        fields[3].1 = "10x8394752".into();
+        assert_eq!(read(&fields), Err(MetadataError::Mac));
+        fields[3].1 = "1x8394752,9x8394752".into();
+        assert_eq!(read(&fields), Err(MetadataError::Malformed("parts")));
     }
 
     #[test]

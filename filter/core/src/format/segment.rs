@@ -93,6 +93,12 @@ impl SegmentHeader {
         bytes
     }
 
+    /// Whether a body that begins with these bytes, fewer than a header has, may begin with a header.
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        let fixed = MAGIC.iter().chain(&[VERSION]);
+        bytes.iter().zip(fixed).all(|(byte, due)| byte == due)
+    }
+
     /// Reads a header and checks every rule of FORMAT.md section 1.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, HeaderError> {
         let [m0, m1, m2, m3, version, flags, p0, p1, i0, i1, i2, i3, l0, l1, l2, l3, rest @ ..] = *bytes;

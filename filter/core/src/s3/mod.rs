@@ -1,6 +1,7 @@
 //! S3's semantics: what a request asks for, and how an error reads.
 
 pub mod checksum;
+pub mod copy_source;
 pub mod error;
 pub mod listing;
 pub mod multipart;
@@ -8,3 +9,5 @@ pub mod operation;
 pub mod query;
 pub mod range;
 pub mod upload;
+pub mod virtual_host;
+pub mod xml;

@@ -7,6 +7,7 @@ use crate::error::RequestError;
 use crate::format::metadata;
 use crate::http::RequestHead;
 use crate::keys::ObjectName;
+use crate::s3::copy_source::CopySource;
 use crate::s3::multipart::{UploadId, parse_part_number};
 use crate::s3::query::{Query, decode};
 use crate::sigv4::credentials;
@@ -30,6 +31,13 @@ pub enum Operation {
         /// `partNumber`, if it is there.
         part: Option<u16>,
     },
+    /// CopyObject.
+    CopyObject {
+        /// The object that is written.
+        name: ObjectName,
+        /// The object that is read.
+        source: CopySource,
+    },
     /// ListObjects, ListObjectsV2, ListObjectVersions.
     ListObjects,
     /// CreateMultipartUpload.
@@ -50,7 +58,18 @@ pub enum Operation {
     /// ListParts.
     ListParts(UploadId),
     /// Anything that moves no object data: the store's own business.
-    PassThrough,
+    PassThrough(RequestBody),
+}
+
+/// What body an operation may have that moves no object data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// None at all.
+    None,
+    /// A document with this root element, or nothing.
+    Document(&'static str),
+    /// Whatever the store takes: a document of a subresource that it knows by name.
+    Any,
 }
 
 /// The bucket and the object key that a request addresses; either may be empty.
@@ -101,10 +120,10 @@ fn is_neutral(name: &str) -> bool {
 }
 
 impl Operation {
-    /// Decides what a request is, or why it is refused.
-    pub fn from_request(head: &RequestHead, virtual_host_suffixes: &[String]) -> Result<Self, RequestError> {
+    /// Decides what a request, in path style, is, or why it is refused.
+    pub fn from_request(head: &RequestHead) -> Result<Self, RequestError> {
         let (path, query) = head.path.split_once('?').unwrap_or((&head.path, ""));
-        let target = Target::parse(path, &head.authority, virtual_host_suffixes)?;
+        let target = Target::parse(path)?;
         let query = Query::parse(query)?;
         let is_object = !target.object_key.is_empty();
         match head.method.as_str() {
@@ -112,12 +131,16 @@ impl Operation {
             "HEAD" if is_object => Ok(Self::HeadObject { part: part_number(&query)?, name: target.into_name()? }),
             "PUT" if is_object => put_object(target, &query, head),
             "POST" if is_object => post_object(target, &query),
-            "DELETE" if is_object => Ok(upload_id(&query).map_or(Self::PassThrough, Self::AbortMultipartUpload)),
+            "DELETE" if is_object => {
+                Ok(upload_id(&query).map_or(Self::PassThrough(RequestBody::None), Self::AbortMultipartUpload))
+            }
             "GET" if !target.bucket.is_empty() => get_bucket(&query),
-            "GET" | "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough),
+            "GET" | "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough(RequestBody::None)),
             "PUT" => put_bucket(&query),
-            "POST" if query.has("delete") => Ok(Self::PassThrough),
-            "POST" if query.has_any(&["metadataConfiguration", "metadataTable"]) => Ok(Self::PassThrough),
+            "POST" if query.has("delete") => Ok(Self::PassThrough(RequestBody::Document("Delete"))),
+            "POST" if query.has_any(&["metadataConfiguration", "metadataTable"]) => {
+                Ok(Self::PassThrough(RequestBody::Any))
+            }
             "POST" => Err(RequestError::NotImplemented("POST form upload")),
             _ => Err(RequestError::NotImplemented("this method")),
         }
@@ -140,7 +163,7 @@ fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> 
     match () {
         () if query.has("torrent") => Err(RequestError::NotImplemented("GetObjectTorrent")),
         () if query.has("attributes") => Err(RequestError::NotImplemented("GetObjectAttributes")),
-        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough(RequestBody::None)),
         // S3 ignores a parameter that it does not know, and so this is a GetObject.
         () => Ok(Operation::GetObject { part: part_number(query)?, name: target.into_name()? }),
     }
@@ -149,13 +172,17 @@ fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> 
 fn put_object(target: Target, query: &Query, head: &RequestHead) -> Result<Operation, RequestError> {
     let has_header = |name| head.headers.has(name);
     match () {
-        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough),
+        () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough(RequestBody::Any)),
         () if query.has("uploadId") || query.has("partNumber") => put_part(target, query, head),
         () if query.has("renameObject") => Err(RequestError::NotImplemented("RenameObject")),
         () if query.has_other_than(is_neutral) => Err(RequestError::NotImplemented("this kind of PUT")),
-        () if has_header("x-amz-copy-source") => Err(RequestError::NotImplemented("CopyObject")),
         () if has_header("x-amz-write-offset-bytes") => Err(RequestError::NotImplemented("appending to an object")),
         () if has_header("x-amz-rename-source") => Err(RequestError::NotImplemented("RenameObject")),
+        () if has_header("x-amz-copy-source") => {
+            let source = head.headers.text("x-amz-copy-source").ok().flatten();
+            let source = source.ok_or(RequestError::InvalidArgument("x-amz-copy-source is malformed"))?;
+            Ok(Operation::CopyObject { source: CopySource::parse(source)?, name: target.into_name()? })
+        }
         () => Ok(Operation::PutObject(target.into_name()?)),
     }
 }
@@ -177,7 +204,7 @@ fn post_object(target: Target, query: &Query) -> Result<Operation, RequestError>
         return Ok(Operation::CompleteMultipartUpload(upload_id));
     }
     match () {
-        () if query.has("restore") => Ok(Operation::PassThrough),
+        () if query.has("restore") => Ok(Operation::PassThrough(RequestBody::Any)),
         () if query.has("uploads") => Ok(Operation::CreateMultipartUpload(target.into_name()?)),
         () if query.has("select") => Err(RequestError::NotImplemented("SelectObjectContent")),
         () => Err(RequestError::NotImplemented("this kind of POST")),
@@ -187,7 +214,9 @@ fn post_object(target: Target, query: &Query) -> Result<Operation, RequestError>
 fn get_bucket(query: &Query) -> Result<Operation, RequestError> {
     match () {
         () if query.has("session") => Err(RequestError::NotImplemented("CreateSession")),
-        () if query.has_any(&BUCKET_SUBRESOURCES) || query.has_any(&BUCKET_READS) => Ok(Operation::PassThrough),
+        () if query.has_any(&BUCKET_SUBRESOURCES) || query.has_any(&BUCKET_READS) => {
+            Ok(Operation::PassThrough(RequestBody::None))
+        }
         // S3 ignores a parameter that it does not know, and so this is a listing.
         () => Ok(Operation::ListObjects),
     }
@@ -195,13 +224,14 @@ fn get_bucket(query: &Query) -> Result<Operation, RequestError> {
 
 fn put_bucket(query: &Query) -> Result<Operation, RequestError> {
     let is_known = |name: &str| is_neutral(name) || name == "id" || BUCKET_SUBRESOURCES.contains(&name);
-    match query.has_other_than(is_known) {
-        true => Err(RequestError::NotImplemented("this kind of PUT")),
-        false => Ok(Operation::PassThrough),
+    match () {
+        () if query.has_other_than(is_known) => Err(RequestError::NotImplemented("this kind of PUT")),
+        () if query.has_any(&BUCKET_SUBRESOURCES) => Ok(Operation::PassThrough(RequestBody::Any)),
+        () => Ok(Operation::PassThrough(RequestBody::Document("CreateBucketConfiguration"))),
     }
 }
 
-/// Refuses headers that no request for object data may have.
+/// Refuses headers that no request may have.
 pub fn check_headers(head: &RequestHead) -> Result<(), RequestError> {
     for (name, _) in head.headers.iter() {
         if name.starts_with(metadata::PREFIX) {
@@ -217,15 +247,10 @@ pub fn check_headers(head: &RequestHead) -> Result<(), RequestError> {
 }
 
 impl Target {
-    fn parse(path: &str, authority: &str, virtual_host_suffixes: &[String]) -> Result<Self, RequestError> {
+    fn parse(path: &str) -> Result<Self, RequestError> {
         let path = path.strip_prefix('/').unwrap_or(path);
-        let (bucket, object_key) = match virtual_host_bucket(authority, virtual_host_suffixes) {
-            Some(bucket) => (bucket, path),
-            None => {
-                let (bucket, object_key) = path.split_once('/').unwrap_or((path, ""));
-                (decode(bucket)?, object_key)
-            }
-        };
+        let (bucket, object_key) = path.split_once('/').unwrap_or((path, ""));
+        let bucket = decode(bucket)?;
         if bucket.contains('\0') {
             return Err(RequestError::InvalidUri("a bucket's name has no NUL"));
         }
@@ -240,19 +265,6 @@ impl Target {
     }
 }
 
-/// The bucket in `bucket.suffix[:port]` ("Virtual hosting of buckets").
-fn virtual_host_bucket(authority: &str, suffixes: &[String]) -> Option<String> {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let host = host.to_ascii_lowercase();
-    suffixes.iter().find_map(|suffix| {
-        let bucket = host.strip_suffix(suffix.as_str())?.strip_suffix('.')?;
-        (!bucket.is_empty()).then(|| bucket.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,15 +272,14 @@ mod tests {
 
     fn operation(request: &str, headers: &[(&str, &str)]) -> Result<Operation, RequestError> {
         let (method, rest) = request.split_once(' ').unwrap();
-        let (authority, path) = rest.split_once(' ').unwrap_or(("localhost:10000", rest));
         let head = RequestHead {
             method: method.into(),
-            path: path.into(),
-            authority: authority.into(),
+            path: rest.into(),
+            authority: "localhost:10000".into(),
             headers: headers.iter().copied().collect::<Headers>(),
             is_end: false,
         };
-        Operation::from_request(&head, &["s3.example.com".into()])
+        Operation::from_request(&head)
     }
 
     fn name(bucket: &str, object_key: &str) -> ObjectName {
@@ -292,10 +303,6 @@ mod tests {
             ("GET /b/k?versionId=1&partNumber=2&unknown", get(name("b", "k"), Some(2))),
             ("HEAD /b/k", Operation::HeadObject { name: name("b", "k"), part: None }),
             ("HEAD /b/k?partNumber=3", Operation::HeadObject { name: name("b", "k"), part: Some(3) }),
-            ("GET b.s3.example.com /k", get(name("b", "k"), None)),
-            ("GET B.S3.example.com:8080 /a/b", get(name("b", "a/b"), None)),
-            ("GET s3.example.com /b/k", get(name("b", "k"), None)),
-            ("GET evils3.example.com /b/k", get(name("b", "k"), None)),
         ];
         for (request, expected) in cases {
             assert_eq!(operation(request, &[]), Ok(expected), "{request}");
@@ -325,9 +332,7 @@ mod tests {
 
     #[test]
     fn listings_are_recognised() {
-        for request in
-            "GET /b|GET /b/|GET /b?list-type=2&prefix=x|GET /b?versions|GET b.s3.example.com /?new".split('|')
-        {
+        for request in "GET /b|GET /b/|GET /b?list-type=2&prefix=x|GET /b?versions|GET /b/?new".split('|') {
             assert_eq!(operation(request, &[]), Ok(Operation::ListObjects), "{request}");
         }
     }
@@ -336,9 +341,25 @@ mod tests {
     fn what_moves_no_object_data_passes() {
         let cases = "GET /|HEAD /b|GET /b?location|GET /b/?policy|PUT /b|PUT /b?versioning|PUT /b?analytics&id=1\
             |DELETE /b/k|DELETE /b|DELETE /b/k?tagging|POST /b?delete|PUT /b/k?tagging&versionId=1|GET /b/k?acl\
-            |PUT /b/k?legal-hold|POST /b/k?restore|OPTIONS /b/k|GET b.s3.example.com /?acl|PUT b.s3.example.com /?cors";
+            |PUT /b/k?legal-hold|POST /b/k?restore|OPTIONS /b/k";
         for request in cases.split('|') {
-            assert_eq!(operation(request, &[]), Ok(Operation::PassThrough), "{request}");
+            assert!(matches!(operation(request, &[]), Ok(Operation::PassThrough(_))), "{request}");
+        }
+    }
+
+    #[test]
+    fn only_documents_pass() {
+        let cases = [
+            ("PUT /b", RequestBody::Document("CreateBucketConfiguration")),
+            ("POST /b?delete", RequestBody::Document("Delete")),
+            ("PUT /b?policy", RequestBody::Any),
+            ("PUT /b/k?tagging", RequestBody::Any),
+            ("GET /b?policy", RequestBody::None),
+            ("GET /b/k?acl", RequestBody::None),
+            ("DELETE /b/k", RequestBody::None),
+        ];
+        for (request, allowed) in cases {
+            assert_eq!(operation(request, &[]), Ok(Operation::PassThrough(allowed)), "{request}");
         }
     }
 
@@ -346,12 +367,12 @@ mod tests {
     fn whatever_else_could_write_is_refused() {
         let cases = "PUT /b/k?partNumber=1&uploadId=u&new|PUT /b/k?append\
             |PUT /b/k?renameObject|PUT /b/k?encryption|POST /b/k?select&select-type=2|POST /b|POST /|POST /WriteGetObjectResponse\
-            |PATCH /b/k|PUT /b?unheard-of|GET /b/k?torrent|POST /b/k|PUT b.s3.example.com /k?new|GET /b?session|CONNECT /b/k";
+            |PATCH /b/k|PUT /b?unheard-of|GET /b/k?torrent|POST /b/k|GET /b?session|CONNECT /b/k";
         for request in cases.split('|') {
             let refused = operation(request, &[]);
             assert!(matches!(refused, Err(RequestError::NotImplemented(_))), "{request}: {refused:?}");
         }
-        for header in ["x-amz-copy-source", "x-amz-write-offset-bytes", "x-amz-rename-source"] {
+        for header in ["x-amz-write-offset-bytes", "x-amz-rename-source"] {
             let refused = operation("PUT /b/k", &[(header, "1")]);
             assert!(matches!(refused, Err(RequestError::NotImplemented(_))), "{header}: {refused:?}");
         }

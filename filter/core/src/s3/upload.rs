@@ -42,7 +42,9 @@ impl Upload {
         remove_client_headers(&head.headers, framing, edits)?;
         let decoder = framing.map(|framing| Decoder::new(framing, plain_len, Box::new(Unverified)));
         let mut upload = Self { plain_len, remaining: plain_len, decoder, checksums };
-        if head.is_end {
+        let is_empty = plain_len == 0 && framing.is_none();
+        if head.is_end || is_empty {
+            // The head that goes upstream is then the whole request: what is wrong with it must show now.
             upload.push(&[], |_| Ok(()))?.then_some(()).ok_or(RequestError::IncompleteBody)?;
             upload.verify()?;
         }

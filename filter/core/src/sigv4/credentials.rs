@@ -29,14 +29,12 @@ pub fn is_query_parameter(name: &str) -> bool {
     QUERY.iter().any(|signed| signed.eq_ignore_ascii_case(name))
 }
 
-/// Edits that take the client's signature out of a request: its headers, and its parameters in `path`. Gives the path
-/// that is left.
+/// Edits that take the client's signature out of a request: its headers, and its parameters in `path`. Sets and
+/// gives the path that is left.
 pub fn remove(path: &str, edits: &mut HeadEdits) -> String {
     HEADERS.iter().for_each(|name| edits.remove(*name));
     let stripped = query::retain(path, |name| !is_query_parameter(name));
-    if stripped != path {
-        edits.set(":path", stripped.clone());
-    }
+    edits.set(":path", stripped.clone());
     stripped
 }
 
