@@ -1,0 +1,23 @@
+//! The end-to-end tests: a real Envoy with the filter as it is released, kms-shim, real stores, real clients.
+//!
+//! One file a subject. `cargo test -p e2e tampering` runs one of them, and `cargo test -p e2e -- full_` those on the
+//! full store. All stacks' logs lie below `target/e2e/run` until the next run.
+
+#[macro_use]
+mod stacks;
+
+mod clients;
+mod demo;
+mod envoy_config;
+mod headers;
+mod kms;
+mod large;
+mod listings;
+mod ranges;
+mod raw;
+mod refusals;
+mod round_trip;
+mod store_down;
+mod tampering;
+mod unencrypted;
+mod versions;

@@ -1,0 +1,217 @@
+//! Envoy as a child process, with envoy/envoy.yaml adapted to where things are.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::client::Endpoint;
+use crate::process::{Process, run};
+use crate::setup::Setup;
+use crate::workspace::root;
+
+/// Where the filter gets its DEKs from.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// From a kms-shim.
+    Envelope {
+        /// `IP:port`.
+        address: String,
+        /// The bearer token.
+        token: String,
+    },
+    /// From a master key, 32 bytes in base64.
+    Direct {
+        /// The key.
+        master_key: String,
+    },
+}
+
+/// The reference configuration, to be adapted.
+#[derive(Debug)]
+pub struct Configuration(Value);
+
+impl Configuration {
+    /// Reads envoy/envoy.yaml.
+    pub fn reference() -> Result<Self> {
+        let file = root().join("envoy/envoy.yaml");
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        Ok(Self(serde_saphyr::from_str(&text)?))
+    }
+
+    /// Says where the filter lies.
+    pub fn set_filter(&mut self, wasm: &Path) {
+        self.wasm()["vm_config"]["code"]["local"]["filename"] = json!(wasm);
+    }
+
+    /// Listens on this port of the loopback interface; on 0, a free one. The admin interface takes a free one.
+    pub fn set_port(&mut self, port: u16) {
+        self.0["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+        self.listener()["address"]["socket_address"]["port_value"] = json!(port);
+    }
+
+    /// Sends requests to this store, signed for it.
+    pub fn set_store(&mut self, store: &Endpoint) {
+        let authority = store.authority();
+        self.plugin(|plugin| plugin["store"]["authority"] = json!(authority));
+        let cluster = self.cluster("s3");
+        point_to(cluster, authority);
+        let options =
+            &mut cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+        let signing =
+            &mut named(&mut options["http_filters"], "envoy.filters.http.aws_request_signing")["typed_config"];
+        signing["host_rewrite"] = json!(authority);
+        signing["region"] = json!(store.region);
+    }
+
+    /// Takes DEKs from there. In direct mode there is no KMS, and so no cluster for one.
+    pub fn set_keys(&mut self, keys: &Keys) {
+        match keys {
+            Keys::Envelope { address, .. } => point_to(self.cluster("kms_shim"), address),
+            Keys::Direct { .. } => {
+                let master_key = json!({ "name": "demo", "key_env": "S3EP_MASTER_KEY" });
+                self.plugin(|plugin| plugin["keys"] = json!({ "direct": { "master_keys": [master_key] } }));
+                let clusters = &mut self.0["static_resources"]["clusters"];
+                clusters.as_array_mut().expect("clusters").retain(|cluster| cluster["name"] != "kms_shim");
+            }
+        }
+    }
+
+    /// Changes the filter's own configuration, which is JSON in a string.
+    pub fn plugin(&mut self, change: impl FnOnce(&mut Value)) {
+        let text = &mut self.wasm()["configuration"]["value"];
+        let mut plugin = serde_json::from_str(text.as_str().expect("a string")).expect("JSON");
+        change(&mut plugin);
+        *text = json!(plugin.to_string());
+    }
+
+    /// Writes it where Envoy can load it.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        // Envoy takes a `.json` as it takes YAML.
+        Ok(fs::write(file, serde_json::to_vec_pretty(&self.0)?)?)
+    }
+
+    fn listener(&mut self) -> &mut Value {
+        named(&mut self.0["static_resources"]["listeners"], "s3")
+    }
+
+    fn cluster(&mut self, name: &str) -> &mut Value {
+        named(&mut self.0["static_resources"]["clusters"], name)
+    }
+
+    fn wasm(&mut self) -> &mut Value {
+        let filters = &mut self.listener()["filter_chains"][0]["filters"];
+        let manager = named(filters, "envoy.filters.network.http_connection_manager");
+        &mut named(&mut manager["typed_config"]["http_filters"], "s3ep")["typed_config"]["config"]
+    }
+}
+
+/// The member of a list that has this name. The lists are those of envoy/envoy.yaml: a miss is a mistake there or here.
+fn named<'a>(list: &'a mut Value, name: &str) -> &'a mut Value {
+    let members = list.as_array_mut().into_iter().flatten();
+    let found = members.into_iter().find(|member| member["name"] == name);
+    found.unwrap_or_else(|| panic!("envoy.yaml has no {name} where it should be"))
+}
+
+fn point_to(cluster: &mut Value, authority: &str) {
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    let port: u16 = port.parse().expect("a port");
+    let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+    endpoint["address"]["socket_address"] = json!({ "address": host, "port_value": port });
+}
+
+/// Lets Envoy check a configuration without serving it. Returns what it says.
+pub fn validate(envoy: &Path, file: &Path, variables: &[(&str, &str)]) -> Result<String> {
+    let output = run(Command::new(envoy)
+        .current_dir(root())
+        .env_clear()
+        .envs(variables.iter().copied())
+        .args(["--mode", "validate", "-c"])
+        .arg(file))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    /// Where clients go.
+    pub url: String,
+    /// The admin interface.
+    pub admin_url: String,
+    process: Process,
+}
+
+impl Envoy {
+    /// Starts Envoy in `folder`. The environment has what it needs and nothing of ours: an `AWS_SESSION_TOKEN` of the
+    /// user's would end up in the signatures.
+    pub fn start(
+        setup: &Setup,
+        folder: &Path,
+        configuration: &Configuration,
+        store: &Endpoint,
+        keys: &Keys,
+    ) -> Result<Self> {
+        let file = folder.join("envoy.json");
+        configuration.write(&file)?;
+        let admin_file = folder.join("envoy.admin");
+        let mut command = Command::new(&setup.envoy);
+        command
+            .env_clear()
+            .env("AWS_ACCESS_KEY_ID", &store.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
+            .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning", "-c"])
+            .arg(&file)
+            .arg("--admin-address-path")
+            .arg(&admin_file);
+        match keys {
+            Keys::Envelope { token, .. } => command.env("S3EP_KMS_SHIM_TOKEN", token),
+            Keys::Direct { master_key } => command.env("S3EP_MASTER_KEY", master_key),
+        };
+        let mut process = Process::spawn("envoy", command, folder.join("envoy.log"))?;
+        let admin_url = process.wait_until_ready(|| {
+            let address = fs::read_to_string(&admin_file).ok()?;
+            let url = format!("http://{}", address.trim());
+            ureq::get(format!("{url}/ready")).call().ok().map(|_| url)
+        })?;
+        let url = format!("http://{}", listener_address(&admin_url)?);
+        Ok(Self { url, admin_url, process })
+    }
+
+    /// The most memory that Envoy has held so far, in bytes (`VmHWM` of proc(5)).
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?.parse()?;
+        Ok(kibibytes * 1024)
+    }
+
+    /// Its process's id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Fails if it has ended.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        self.process.ensure_running()
+    }
+
+    /// The end of its log.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+}
+
+fn listener_address(admin_url: &str) -> Result<String> {
+    let text = ureq::get(format!("{admin_url}/listeners?format=json")).call()?.body_mut().read_to_string()?;
+    let listeners: Value = serde_json::from_str(&text)?;
+    let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+    let host = address["address"].as_str().context("the listener has no address")?;
+    Ok(format!("{host}:{}", address["port_value"]))
+}

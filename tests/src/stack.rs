@@ -1,0 +1,165 @@
+//! Store, kms-shim and Envoy, running together.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{Endpoint, S3Client};
+use crate::envoy::{Configuration, Envoy, Keys};
+use crate::setup::Setup;
+use crate::shim::{Shim, master_key, random_hex};
+use crate::store::Store;
+use crate::workspace::run_dir;
+
+/// The bucket of every stack.
+pub const BUCKET: &str = "s3ep-demo";
+
+/// How DEKs come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// A DEK for each object, wrapped by kms-shim.
+    Envelope,
+    /// DEKs made from a master key, without a KMS.
+    Direct,
+}
+
+/// A running stack. Dropping it ends all of it, Envoy first.
+#[derive(Debug)]
+pub struct Stack {
+    /// Through Envoy, as everybody sees it.
+    pub client: S3Client,
+    /// Straight to the store, as the store's owner sees it.
+    pub direct: S3Client,
+    /// Envoy.
+    pub envoy: Envoy,
+    /// The keys' origin.
+    pub keys: Keys,
+    /// kms-shim, where it is ours.
+    pub shim: Option<Shim>,
+    /// The store.
+    pub store: Store,
+    folder: TempDir,
+}
+
+/// What a stack is made from.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    setup: &'a Setup,
+    folder: TempDir,
+    configuration: Configuration,
+    port: u16,
+    foreign_kms: Option<Keys>,
+}
+
+impl<'a> Builder<'a> {
+    /// A stack of the programs in `setup`, in a folder of its own.
+    pub fn new(setup: &'a Setup) -> Result<Self> {
+        Ok(Self { setup, folder: run_dir()?, configuration: Configuration::reference()?, port: 0, foreign_kms: None })
+    }
+
+    /// Where the stack's data and logs lie; for a [`Store`] to be made there.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Envoy listens on this port instead of a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Changes the filter's configuration.
+    pub fn plugin(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        self.configuration.plugin(change);
+        self
+    }
+
+    /// Envelope mode with somebody else's KMS service instead of a kms-shim.
+    pub fn foreign_kms(mut self, address: String) -> Self {
+        let token = "s3ep-test-token".to_owned();
+        self.foreign_kms = Some(Keys::Envelope { address, token });
+        self
+    }
+
+    /// Starts everything.
+    pub fn start(mut self, store: Store, mode: Mode) -> Result<Stack> {
+        let (keys, shim) = self.keys(mode)?;
+        self.configuration.set_filter(&self.setup.wasm);
+        self.configuration.set_port(self.port);
+        self.configuration.set_store(&store.endpoint);
+        self.configuration.set_keys(&keys);
+        let envoy = Envoy::start(self.setup, self.folder.path(), &self.configuration, &store.endpoint, &keys)?;
+        let endpoint = Endpoint::new(envoy.url.clone(), "S3EPCLIENT".to_owned(), random_hex()?);
+        let stack = Stack {
+            client: S3Client::new(endpoint, BUCKET),
+            direct: S3Client::new(store.endpoint.clone(), BUCKET),
+            envoy,
+            keys,
+            shim,
+            store,
+            folder: self.folder,
+        };
+        stack.create_bucket()?;
+        Ok(stack)
+    }
+
+    fn keys(&mut self, mode: Mode) -> Result<(Keys, Option<Shim>)> {
+        if let Some(keys) = self.foreign_kms.take() {
+            return Ok((keys, None));
+        }
+        let folder = self.folder.path();
+        if mode == Mode::Direct {
+            let master_key = master_key(&self.setup.shim, folder)?;
+            return Ok((Keys::Direct { master_key }, None));
+        }
+        let shim = Shim::start(&self.setup.shim, folder)?;
+        let (address, token) = (shim.address.clone(), shim.token.clone());
+        Ok((Keys::Envelope { address, token }, Some(shim)))
+    }
+}
+
+impl Stack {
+    /// The stack's folder.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// A command with the AWS variables of a client of this stack.
+    pub fn client_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let endpoint = &self.client.endpoint;
+        let mut command = Command::new(program);
+        command
+            .env("AWS_ENDPOINT_URL", &endpoint.url)
+            .env("AWS_ACCESS_KEY_ID", &endpoint.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &endpoint.secret_key)
+            .env("AWS_REGION", &endpoint.region)
+            .env("S3EP_BUCKET", &self.client.bucket)
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE");
+        command
+    }
+
+    /// Fails if one of the processes has ended.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        self.envoy.ensure_running()?;
+        self.shim.as_mut().map_or(Ok(()), Shim::ensure_running)?;
+        self.store.ensure_running()
+    }
+
+    /// The ends of all logs, for a failure's message.
+    pub fn log_tails(&self) -> String {
+        let shim = self.shim.as_ref().map(Shim::log_tail).unwrap_or_default();
+        self.envoy.log_tail() + &shim + &self.store.log_tail()
+    }
+
+    fn create_bucket(&self) -> Result<()> {
+        let is_there = self.direct.bucket("HEAD", "").send(&[])?.status == 200;
+        if !is_there {
+            self.direct.bucket("PUT", "").send(&[])?.expect(200).context("the bucket")?;
+        }
+        Ok(())
+    }
+}
