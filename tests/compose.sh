@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Tries docker-compose.yml and the images for real, in a project and on a port of its own, and leaves nothing behind but
+# BuildKit's caches.
+#
+#     tests/compose.sh
+#
+# Needs bash, curl, and Docker with Compose v2 and the base images, or a registry to pull them from. Where these are missing
+# it says so and succeeds, or fails with S3EP_REQUIRE_DOCKER=1, which is for CI.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export COMPOSE_PROJECT_NAME="s3ep-test-$$"
+export S3EP_PORT=0         # a free one
+export DOCKER_BUILDKIT=1   # the default since Docker 23
+filter_image="$COMPOSE_PROJECT_NAME-filter"
+
+say() { printf '\n==> %s\n' "$*"; }
+fail() {
+  printf '\nFAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+# Says what is missing, and ends.
+skip() {
+  printf '\n!!! tests/compose.sh DID NOT RUN: %s\n!!! The Compose stack and the images are UNTESTED.\n\n' "$*" >&2
+  exit "${S3EP_REQUIRE_DOCKER:-0}"
+}
+
+require_docker() {
+  command -v curl > /dev/null || skip "there is no curl"
+  command -v docker > /dev/null || skip "there is no docker"
+  docker info > /dev/null 2>&1 || skip "no Docker engine answers"
+  docker compose version > /dev/null 2>&1 || skip "there is no Docker Compose v2"
+  local images image
+  mapfile -t images < <(sed -nE 's/^FROM ([^ ]+:[^ ]+).*/\1/p; s/^ +image: (.+)/\1/p' \
+    ./*/Dockerfile docker-compose.yml | sort -u)
+  for image in "${images[@]}"; do
+    docker image inspect "$image" > /dev/null 2>&1 || docker pull --quiet "$image" || skip "there is no image $image"
+  done
+}
+
+clean_up() {
+  local status=$?
+  trap - EXIT
+  if [ "$status" != 0 ]; then
+    docker compose logs --no-color --tail 50 >&2 || true
+  fi
+  docker compose down --volumes --remove-orphans --rmi local > /dev/null 2>&1 || true
+  docker image rm --force "$filter_image" > /dev/null 2>&1 || true
+  rm -rf "$scratch"
+  exit "$status"
+}
+
+# curl to Envoy: $1 is the path, the rest is curl's. Fails on an HTTP error.
+s3() {
+  local path="$1"
+  shift
+  curl --silent --show-error --fail --max-time 60 "$@" "http://$(docker compose port envoy 10000)$path"
+}
+
+reads_back() {
+  s3 /demo/object --output "$scratch/read"
+  cmp "$scratch/plaintext" "$scratch/read" || fail "the object does not read back as it was written"
+}
+
+object_is_sealed() {
+  say "what a client writes reads back, and is sealed in the store"
+  # 200,000 bytes, easily recognised: three full segments and a short one.
+  printf 'this is plaintext..\n%.0s' {1..10000} > "$scratch/plaintext"
+  s3 /demo/object --upload-file "$scratch/plaintext"
+  reads_back
+  # Auth is `none`, so whatever a client signs with is accepted.
+  s3 /demo/object --aws-sigv4 aws:amz:us-east-1:s3 --user any:thing --output "$scratch/read"
+  cmp "$scratch/plaintext" "$scratch/read" || fail "a signed request does not read what was written"
+  local length
+  length="$(s3 /demo/object --head | tr -d '\r' | sed -nE 's/^content-length: //Ip')"
+  [ "$length" = 200000 ] || fail "HEAD gives $length bytes instead of the plaintext's 200000"
+
+  docker compose exec -T s3 cat /store/objects/demo/object > "$scratch/stored"
+  # FORMAT.md: each segment of 65,536 bytes has a header and a tag of together 48 bytes.
+  [ "$(stat -c %s "$scratch/stored")" = $((200000 + 4 * 48)) ] || fail "the stored object has the wrong length"
+  [ "$(head -c 4 "$scratch/stored")" = S3EP ] || fail "the stored object does not begin with a segment header"
+  ! grep -qa plaintext "$scratch/stored" || fail "there is plaintext in the store"
+}
+
+tampering_is_seen() {
+  say "an object that was changed in the store is not read"
+  s3 /demo/tampered --upload-file "$scratch/plaintext"
+  docker compose exec -T s3 sh -c \
+    'printf tampered | dd of=/store/objects/demo/tampered bs=1 seek=1000 conv=notrunc 2> /dev/null'
+  ! s3 /demo/tampered --output "$scratch/tampered" 2> /dev/null || fail "a changed object was read without an error"
+}
+
+survives_restarts() {
+  say "keys outlive the containers, and kms-shim may be killed"
+  docker compose down > /dev/null 2>&1
+  docker compose up --detach --wait
+  reads_back
+  docker compose kill kms-shim
+  docker compose up --detach --wait
+  # A new object needs a new DEK, which is in no cache.
+  s3 /demo/another --upload-file "$scratch/plaintext"
+}
+
+containers_are_confined() {
+  say "containers are confined, and only Envoy's port is published, on loopback"
+  local container name confinement ports
+  for container in $(docker compose ps --all --quiet); do
+    name="$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}}' "$container")"
+    confinement="$(docker inspect --format \
+      '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' "$container")"
+    [ "$confinement" = "65532:65532 true [ALL] [no-new-privileges:true]" ] || fail "$name is not confined: $confinement"
+    ports="$(docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}} {{end}}{{end}}' "$container")"
+    case "$name:$ports" in
+      envoy:"127.0.0.1 " | init: | kms-shim: | s3:) ;;
+      *) fail "$name publishes a port on '$ports'" ;;
+    esac
+  done
+}
+
+# $1 is the service, $2 the folders of secrets that it must have.
+has_secrets() {
+  local folders
+  folders="$(docker compose exec -T "$1" ls /secrets | xargs)"
+  [ "$folders" = "$2" ] || fail "$1 has these secrets: $folders"
+}
+
+secrets_stay_in_their_files() {
+  say "no secret shows in a container's description or log, and each container has only its own"
+  local keyset
+  keyset="$(docker compose exec -T kms-shim cat /secrets/keyset/keyset.json)"
+  {
+    docker compose exec -T kms-shim cat /secrets/token/token
+    docker compose exec -T s3 sed -n 's/^aws_secret_access_key = //p' /secrets/store/credentials
+    sed -nE 's/.*"value": ?"([^"]+)".*/\1/p' <<< "$keyset"
+  } > "$scratch/secrets"
+  [ "$(grep -c '^.\{40,\}$' "$scratch/secrets")" = 3 ] || fail "three secrets were expected"
+  # shellcheck disable=SC2046 # one word a container
+  { docker inspect $(docker compose ps --all --quiet); docker compose logs; } > "$scratch/shown" 2>&1
+  ! grep -qFf "$scratch/secrets" "$scratch/shown" || fail "a secret shows in docker inspect or the logs"
+  has_secrets kms-shim "keyset token"
+  has_secrets envoy "store token"
+  has_secrets s3 "store"
+}
+
+filter_image_has_the_wasm_alone() {
+  say "the filter's image holds /plugin.wasm and nothing else"
+  docker build --quiet --file filter/Dockerfile --tag "$filter_image" . > /dev/null
+  local container files
+  container="$(docker create "$filter_image" none)"
+  docker export --output "$scratch/image.tar" "$container"
+  docker rm "$container" > /dev/null
+  # Docker puts empty files there to mount things over, like /etc/hosts.
+  files="$(tar -tvf "$scratch/image.tar" | awk '/^-/ && $3 > 0 { print $NF }')"
+  [ "$files" = plugin.wasm ] || fail "the filter's image holds: $files"
+  tar -xf "$scratch/image.tar" -C "$scratch" plugin.wasm
+  [ "$(head -c 4 "$scratch/plugin.wasm" | od -An -tx1)" = " 00 61 73 6d" ] || fail "/plugin.wasm is not WebAssembly"
+}
+
+require_docker
+scratch="$(mktemp -d)"
+trap clean_up EXIT
+say "building"
+docker compose build
+say "starting"
+docker compose up --detach --wait
+object_is_sealed
+tampering_is_seen
+survives_restarts
+containers_are_confined
+secrets_stay_in_their_files
+filter_image_has_the_wasm_alone
+say "the Compose stack works"
