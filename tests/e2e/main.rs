@@ -13,6 +13,7 @@ mod headers;
 mod kms;
 mod large;
 mod listings;
+mod multipart;
 mod ranges;
 mod raw;
 mod refusals;
