@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::dek::NewDek;
-use super::sealing::Sealing;
+use super::sealing::{Sealing, Writing};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::error::{Error, InternalError};
 use crate::format::metadata::{self, WrappedDek};
@@ -18,22 +18,20 @@ const ONLY_PART: u16 = 1;
 /// A write of one object.
 pub struct PutObject {
     name: ObjectName,
-    stage: Stage,
+    writing: Writing<Wrapping>,
 }
 
-enum Stage {
-    /// Nothing has come yet.
-    Start,
-    /// The KMS is being asked to wrap the DEK.
-    Wrapping { dek: Dek, upload: Upload, edits: HeadEdits },
-    /// The head went out, the body streams.
-    Sealing(Sealing),
+/// What waits for the KMS to wrap the DEK.
+struct Wrapping {
+    dek: Dek,
+    upload: Upload,
+    edits: HeadEdits,
 }
 
 impl PutObject {
     /// A write of `name`.
     pub fn new(name: ObjectName) -> Self {
-        Self { name, stage: Stage::Start }
+        Self { name, writing: Writing::Start }
     }
 
     fn begin_sealing(
@@ -48,7 +46,7 @@ impl PutObject {
         }
         let (sealing, body_len) = Sealing::begin(upload, keys, ONLY_PART)?;
         edits.set("content-length", body_len.to_string());
-        self.stage = Stage::Sealing(sealing);
+        self.writing = Writing::Sealing(Box::new(sealing));
         Ok(HeadStep::Forward(edits))
     }
 }
@@ -62,35 +60,28 @@ impl Role for PutObject {
             NewDek::Ready(keys, wrapped) => self.begin_sealing(upload, keys, &wrapped, edits),
             NewDek::ToWrap(dek) => {
                 let call = Call::Wrap(dek.clone(), self.name.clone());
-                self.stage = Stage::Wrapping { dek, upload, edits };
+                self.writing = Writing::Waiting(Wrapping { dek, upload, edits });
                 Ok(HeadStep::Wait(call))
             }
         }
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
-        match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
-            (Stage::Wrapping { dek, upload, edits }, Answer::Wrapped(wrapped)) => {
-                let wrapped = wrapped?;
-                let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
-                self.begin_sealing(upload, keys, &wrapped, edits)
-            }
-            _ => Err(InternalError("an answer came that nobody asked for").into()),
-        }
+        let Wrapping { dek, upload, edits } = self.writing.take()?;
+        let Answer::Wrapped(wrapped) = answer else {
+            return Err(InternalError("the answer is to another question").into());
+        };
+        let wrapped = wrapped?;
+        let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
+        self.begin_sealing(upload, keys, &wrapped, edits)
     }
 
     fn request_body(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        match &mut self.stage {
-            Stage::Sealing(sealing) => sealing.push(env, window, is_end),
-            _ => Err(InternalError("a body came before its head").into()),
-        }
+        self.writing.sealing()?.push(env, window, is_end)
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
-        match &mut self.stage {
-            Stage::Sealing(sealing) => sealing.end(),
-            _ => Err(InternalError("a body came before its head").into()),
-        }
+        self.writing.sealing()?.end()
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {

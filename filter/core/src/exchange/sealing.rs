@@ -3,11 +3,39 @@
 use std::rc::Rc;
 
 use super::{Body, Env};
-use crate::error::{Error, RequestError};
+use crate::error::{Error, InternalError, RequestError};
 use crate::format::layout::sealed_len;
 use crate::keys::ObjectKeys;
 use crate::s3::upload::Upload;
 use crate::seal::Sealer;
+
+/// A write of object data: `W` is what it keeps while it waits for its DEK.
+pub enum Writing<W> {
+    /// Nothing has come yet.
+    Start,
+    /// The KMS is being asked.
+    Waiting(W),
+    /// The head went out, the body streams.
+    Sealing(Box<Sealing>),
+}
+
+impl<W> Writing<W> {
+    /// What was kept, if an answer is waited for.
+    pub fn take(&mut self) -> Result<W, InternalError> {
+        match std::mem::replace(self, Self::Start) {
+            Self::Waiting(kept) => Ok(kept),
+            _ => Err(InternalError("an answer came that nobody asked for")),
+        }
+    }
+
+    /// The streaming body.
+    pub fn sealing(&mut self) -> Result<&mut Sealing, InternalError> {
+        match self {
+            Self::Sealing(sealing) => Ok(sealing),
+            _ => Err(InternalError("a body came before its head")),
+        }
+    }
+}
 
 /// One part that streams.
 pub struct Sealing {

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::put_object::write_response;
-use super::sealing::Sealing;
-use super::{Answer, Body, Call, Env, HeadStep, Role};
-use crate::error::{Error, InternalError, KmsError, RequestError};
+use super::sealing::{Sealing, Writing};
+use super::{Answer, Body, Call, Env, HeadStep, Role, unwrapped};
+use crate::error::{Error, KmsError, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::multipart::{Token, UploadId};
@@ -17,22 +17,20 @@ pub struct UploadPart {
     name: ObjectName,
     part: u16,
     upload_id: UploadId,
-    stage: Stage,
+    writing: Writing<Unwrapping>,
 }
 
-enum Stage {
-    /// Nothing has come yet.
-    Start,
-    /// The KMS is being asked for the upload's DEK.
-    Unwrapping { upload: Upload, token: Token, edits: HeadEdits },
-    /// The head went out, the body streams.
-    Sealing(Sealing),
+/// What waits for the KMS to unwrap the upload's DEK.
+struct Unwrapping {
+    upload: Upload,
+    token: Token,
+    edits: HeadEdits,
 }
 
 impl UploadPart {
     /// A write of a part of an upload of `name`.
     pub fn new(name: ObjectName, part: u16, upload_id: UploadId) -> Self {
-        Self { name, part, upload_id, stage: Stage::Start }
+        Self { name, part, upload_id, writing: Writing::Start }
     }
 
     fn begin_sealing(
@@ -45,7 +43,7 @@ impl UploadPart {
         token.verify(&self.upload_id.upstream, &keys)?;
         let (sealing, body_len) = Sealing::begin(upload, keys, self.part)?;
         edits.set("content-length", body_len.to_string());
-        self.stage = Stage::Sealing(sealing);
+        self.writing = Writing::Sealing(Box::new(sealing));
         Ok(HeadStep::Forward(edits))
     }
 }
@@ -61,36 +59,26 @@ impl Role for UploadPart {
             Some(keys) => self.begin_sealing(upload, &token, keys, edits),
             None => {
                 let call = Call::Unwrap(token.wrapped_dek.clone(), self.name.clone());
-                self.stage = Stage::Unwrapping { upload, token, edits };
+                self.writing = Writing::Waiting(Unwrapping { upload, token, edits });
                 Ok(HeadStep::Wait(call))
             }
         }
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
-        match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
-            (Stage::Unwrapping { upload, token, edits }, Answer::Unwrapped(dek)) => {
-                let dek = dek.map_err(|error| foreign(error.into()))?;
-                token.verify(&self.upload_id.upstream, &ObjectKeys::derive(&dek)?)?;
-                let keys = env.remember(token.wrapped_dek.clone(), &self.name, &dek)?;
-                self.begin_sealing(upload, &token, keys, edits)
-            }
-            _ => Err(InternalError("an answer came that nobody asked for").into()),
-        }
+        let Unwrapping { upload, token, edits } = self.writing.take()?;
+        let dek = unwrapped(answer).map_err(foreign)?;
+        token.verify(&self.upload_id.upstream, &ObjectKeys::derive(&dek)?)?;
+        let keys = env.remember(token.wrapped_dek.clone(), &self.name, &dek)?;
+        self.begin_sealing(upload, &token, keys, edits)
     }
 
     fn request_body(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        match &mut self.stage {
-            Stage::Sealing(sealing) => sealing.push(env, window, is_end),
-            _ => Err(InternalError("a body came before its head").into()),
-        }
+        self.writing.sealing()?.push(env, window, is_end)
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
-        match &mut self.stage {
-            Stage::Sealing(sealing) => sealing.end(),
-            _ => Err(InternalError("a body came before its head").into()),
-        }
+        self.writing.sealing()?.end()
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
