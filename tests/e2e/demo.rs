@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use e2e::client::{Endpoint, S3Client};
 use e2e::process::{Process, run};
+use e2e::workspace::root;
 use rustix::process::{Pid, Signal, test_kill_process};
 
 use crate::stacks::setup;
@@ -24,6 +25,15 @@ fn the_tour_holds_in_both_modes() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.ends_with("Everything held.\n"), "{text}");
     }
+}
+
+/// The command that the README gives, with options: the alias must hand them on.
+#[test]
+fn cargo_demo_takes_options() {
+    let mut command = Command::new(env!("CARGO"));
+    let output = run(command.current_dir(root()).args(["demo", "--", "--help"])).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("--serve") && text.contains("--env-file"), "{text}");
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl Store {
         })
     }
 
-    /// A store that somebody else runs. Credentials and region come from the environment.
+    /// A store that somebody else runs. Credentials come from the environment, and the region if it is
+    /// not us-east-1.
     pub fn external(url: &str) -> Result<Self> {
         ensure!(
             !url.starts_with("https://"),
@@ -71,7 +72,9 @@ impl Store {
             variable("S3EP_STORE_ACCESS_KEY_ID")?,
             variable("S3EP_STORE_SECRET_ACCESS_KEY")?,
         );
-        endpoint.region = variable("S3EP_STORE_REGION")?;
+        if let Ok(region) = env::var("S3EP_STORE_REGION") {
+            endpoint.region = region;
+        }
         Ok(Self { endpoint, files: None, process: None })
     }
 

@@ -21,8 +21,8 @@ struct Cli {
     /// When ready, write KEY=value lines here that say where everything is, with credentials
     #[arg(long, value_name = "FILE", requires = "serve")]
     env_file: Option<PathBuf>,
-    /// Use this object store instead of the embedded one. S3EP_STORE_ACCESS_KEY_ID, S3EP_STORE_SECRET_ACCESS_KEY and
-    /// S3EP_STORE_REGION come from the environment
+    /// Use this object store instead of the embedded one. S3EP_STORE_ACCESS_KEY_ID and S3EP_STORE_SECRET_ACCESS_KEY come
+    /// from the environment, and S3EP_STORE_REGION if it is not us-east-1
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Where data keys come from: wrapped by kms-shim, or made from a master key
