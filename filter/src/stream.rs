@@ -1,6 +1,6 @@
 //! One HTTP stream: Envoy's callbacks into the exchange, its steps back to Envoy.
 //!
-//! Every callback ends in [`Stream::act`]. That is the only way to `Action::Continue` for a message that is not known to
+//! Every callback goes through [`Stream::handle`]. That is the only way to `Action::Continue` for a message that is not known to
 //! be the filter's own reply, and an error never takes it: [`Stream::fail`] replies or resets, and everything
 //! of the stream that comes later is held back.
 
@@ -57,9 +57,18 @@ impl Stream {
         Self { shared, state: State::New, path: String::new(), request_id: String::new(), is_head_out: false }
     }
 
-    /// What Envoy hears.
-    fn act(&mut self, outcome: Result<Outcome, Failure>) -> Action {
-        match outcome {
+    /// Handles an event of a message, and says what Envoy hears.
+    fn handle(&mut self, message: Message, run: impl FnOnce(&mut Self) -> Result<Outcome, Failure>) -> Action {
+        match (&self.state, message) {
+            // The filter's own reply: Envoy has let go of the store by then.
+            (State::Replied, Message::Response) => return Action::Continue,
+            // Envoy answers by itself, before the request reached this filter or while it held it.
+            (State::New | State::Waiting(_, Message::Request, ..), Message::Response) => return Action::Continue,
+            // What still comes from a client that was answered, or to one that was cut off, goes nowhere.
+            (State::Replied | State::Broken, _) => return Action::Pause,
+            _ => {}
+        }
+        match run(self) {
             Ok(Outcome::Continue) => Action::Continue,
             Ok(Outcome::Hold) => Action::Pause,
             Err(failure) => {
@@ -197,65 +206,31 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
-        let outcome = self.begin(is_end);
-        self.act(outcome)
+        self.handle(Message::Request, |stream| stream.begin(is_end))
     }
 
     fn on_http_request_body(&mut self, len: usize, is_end: bool) -> Action {
-        match self.state {
-            // What still comes from a client that was answered goes nowhere.
-            State::Replied | State::Broken => Action::Pause,
-            _ => {
-                let outcome = self.body(Message::Request, len, is_end);
-                self.act(outcome)
-            }
-        }
+        self.handle(Message::Request, |stream| stream.body(Message::Request, len, is_end))
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.state {
-            State::Replied | State::Broken => Action::Pause,
-            _ => {
-                let outcome = self.event(|exchange, _| exchange.request_trailers()).map(|()| Outcome::Continue);
-                self.act(outcome)
-            }
-        }
+        self.handle(Message::Request, |stream| {
+            stream.event(|exchange, _| exchange.request_trailers()).map(|()| Outcome::Continue)
+        })
     }
 
     fn on_http_response_headers(&mut self, _: usize, is_end: bool) -> Action {
-        match self.state {
-            // The filter's own reply: Envoy has let go of the store by then.
-            State::Replied => Action::Continue,
-            State::Broken => Action::Pause,
-            // Envoy answers by itself, before the request reached this filter or while it held it.
-            State::New | State::Waiting(_, Message::Request, ..) => Action::Continue,
-            _ => {
-                let outcome = self.response_head(is_end);
-                self.act(outcome)
-            }
-        }
+        self.handle(Message::Response, |stream| stream.response_head(is_end))
     }
 
     fn on_http_response_body(&mut self, len: usize, is_end: bool) -> Action {
-        match self.state {
-            State::Replied | State::New | State::Waiting(_, Message::Request, ..) => Action::Continue,
-            State::Broken => Action::Pause,
-            _ => {
-                let outcome = self.body(Message::Response, len, is_end);
-                self.act(outcome)
-            }
-        }
+        self.handle(Message::Response, |stream| stream.body(Message::Response, len, is_end))
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        match self.state {
-            State::Replied | State::New | State::Waiting(_, Message::Request, ..) => Action::Continue,
-            State::Broken => Action::Pause,
-            _ => {
-                let outcome = self.event(|exchange, _| exchange.response_trailers()).map(|()| Outcome::Continue);
-                self.act(outcome)
-            }
-        }
+        self.handle(Message::Response, |stream| {
+            stream.event(|exchange, _| exchange.response_trailers()).map(|()| Outcome::Continue)
+        })
     }
 }
 
