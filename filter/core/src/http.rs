@@ -94,6 +94,11 @@ impl HeadEdits {
         self.remove.push(name.into());
     }
 
+    /// Also removes those of `headers` that are unwanted.
+    pub fn remove_where(&mut self, headers: &Headers, is_unwanted: impl Fn(&str) -> bool) {
+        headers.iter().filter(|(name, _)| is_unwanted(name)).for_each(|(name, _)| self.remove(name));
+    }
+
     /// Also sets `name`. What was to be set before is forgotten.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();

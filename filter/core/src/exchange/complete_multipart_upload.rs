@@ -44,8 +44,7 @@ impl Role for CompleteMultipartUpload {
         let path = credentials::remove(&head.path, &mut edits);
         self.upload_id.address(&path, &mut edits);
         // x-amz-checksum-* and the size are the plaintext object's.
-        let of_plaintext = |name: &str| name.starts_with("x-amz-checksum-") || name == "x-amz-mp-object-size";
-        head.headers.iter().filter(|(name, _)| of_plaintext(name)).for_each(|(name, _)| edits.remove(name));
+        edits.remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-mp-object-size");
         edits.remove("content-md5");
         Ok(HeadStep::Forward(edits))
     }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::get_object::{check_length, content_length};
+use super::get_object::{content_length, stated_layout};
 use super::put_object::write_response;
 use super::survey::{Found, Survey};
 use super::{Answer, Call, Env, HeadRequest, HeadStep, Role, unwrapped};
@@ -94,11 +94,9 @@ impl CopyObject {
 
     fn unlocked(&mut self, env: &mut Env<'_>, source: Source, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
         let extent = source.metadata.verify(&keys)?.clone();
-        if let Some(stated) = extent.plain_len {
-            check_length(stated, Some(source.sealed_len))?;
-        }
+        let stated = stated_layout(&extent, Some(source.sealed_len))?;
         self.edits.set("x-amz-copy-source-if-match", source.etag.clone());
-        if extent.plain_len.is_some() || extent.parts.is_some() {
+        if stated.is_some() {
             return self.wrap(env, keys, extent);
         }
         // The copy will be one part to the store: where the parts lie must be known from its metadata.
@@ -135,7 +133,7 @@ impl CopyObject {
             edits.set(name, value);
         }
         edits.set("x-amz-metadata-directive", "REPLACE");
-        env.caches.deks.put((wrapped, self.name.clone()), Rc::clone(keys), env.now);
+        env.remember(wrapped, &self.name, keys);
         self.stage = Stage::Copying;
         Ok(HeadStep::Forward(edits))
     }
@@ -158,12 +156,10 @@ impl Role for CopyObject {
         }
         credentials::remove(&head.path, &mut self.edits);
         let is_replaced = |name: &str| COPIED.contains(&name) || name.starts_with(USER_METADATA);
-        for (name, _) in head.headers.iter() {
-            // A checksum that the store would compute is the ciphertext's.
-            if name.starts_with("x-amz-checksum-") || (self.is_copy && is_replaced(name)) {
-                self.edits.remove(name);
-            }
-        }
+        let is_copy = self.is_copy;
+        // A checksum that the store would compute is the ciphertext's.
+        self.edits
+            .remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || (is_copy && is_replaced(name)));
         let condition =
             |(name, plain): &(&str, &str)| Some(((*plain).to_owned(), head.headers.text(name).ok()??.to_owned()));
         let headers: Vec<_> = CONDITIONS.iter().filter_map(condition).collect();

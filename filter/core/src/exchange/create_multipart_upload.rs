@@ -52,8 +52,7 @@ impl Role for CreateMultipartUpload {
         credentials::remove(&head.path, &mut edits);
         Rewriting::prepare(&mut edits);
         // The store must not expect checksums of the parts: it would get those of the plaintext.
-        let checksums = head.headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-"));
-        checksums.for_each(|(name, _)| edits.remove(name));
+        edits.remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-"));
         match env.new_dek(&self.name)? {
             NewDek::Ready(keys, wrapped) => self.ask(keys, wrapped, edits),
             NewDek::ToWrap(dek) => {
@@ -68,7 +67,8 @@ impl Role for CreateMultipartUpload {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
             (Stage::Wrapping(dek, edits), Answer::Wrapped(wrapped)) => {
                 let wrapped = wrapped?;
-                let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
+                let keys = Rc::new(ObjectKeys::derive(&dek)?);
+                env.remember(wrapped.clone(), &self.name, &keys);
                 self.ask(keys, wrapped, edits)
             }
             _ => Err(InternalError("an answer came that nobody asked for").into()),

@@ -30,9 +30,10 @@ impl Env<'_> {
         let primary = master_keys.first().ok_or(InternalError("direct mode without a master key"))?;
         let mut salt = vec![0; SALT_LEN];
         self.entropy.fill(&mut salt)?;
-        let dek = primary.master_key.direct_dek(&salt, name)?;
+        let keys = Rc::new(ObjectKeys::derive(&primary.master_key.direct_dek(&salt, name)?)?);
         let wrapped = WrappedDek::new(salt, format!("{DIRECT}{}", primary.name))?;
-        Ok(NewDek::Ready(self.remember(wrapped.clone(), name, &dek)?, wrapped))
+        self.remember(wrapped.clone(), name, &keys);
+        Ok(NewDek::Ready(keys, wrapped))
     }
 
     /// The keys of a stored object, if no KMS has to be asked for them.
@@ -55,7 +56,9 @@ impl Env<'_> {
             false if wrapped.bytes.len() != SALT_LEN => return Err(MetadataError::Malformed("dek").into()),
             false => known.master_key.direct_dek(&wrapped.bytes, name)?,
         };
-        self.remember(wrapped.clone(), name, &dek).map(Some)
+        let keys = Rc::new(ObjectKeys::derive(&dek)?);
+        self.remember(wrapped.clone(), name, &keys);
+        Ok(Some(keys))
     }
 
     /// Wraps a DEK for a copy, if no KMS has to be asked to.
@@ -68,14 +71,14 @@ impl Env<'_> {
 
     /// Takes the unwrapped DEK of a stored object, if it is the one that the metadata commits to.
     pub fn learn(&mut self, metadata: &Metadata, name: &ObjectName, dek: &Dek) -> Result<Rc<ObjectKeys>, Error> {
-        metadata.verify(&ObjectKeys::derive(dek)?)?;
-        self.remember(metadata.wrapped_dek().clone(), name, dek)
+        let keys = Rc::new(ObjectKeys::derive(dek)?);
+        metadata.verify(&keys)?;
+        self.remember(metadata.wrapped_dek().clone(), name, &keys);
+        Ok(keys)
     }
 
-    /// Derives the keys of a DEK that is known to be right, and keeps them for the next time.
-    pub fn remember(&mut self, wrapped: WrappedDek, name: &ObjectName, dek: &Dek) -> Result<Rc<ObjectKeys>, Error> {
-        let keys = Rc::new(ObjectKeys::derive(dek)?);
-        self.caches.deks.put((wrapped, name.clone()), Rc::clone(&keys), self.now);
-        Ok(keys)
+    /// Keeps the keys of a DEK that is known to be right for the next time.
+    pub fn remember(&mut self, wrapped: WrappedDek, name: &ObjectName, keys: &Rc<ObjectKeys>) {
+        self.caches.deks.put((wrapped, name.clone()), Rc::clone(keys), self.now);
     }
 }

@@ -9,8 +9,8 @@ use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metad
 use crate::caches::StoredHead;
 use crate::config::UnencryptedObjects;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::layout::{Layout, plain_len, sealed_len};
-use crate::format::metadata::Metadata;
+use crate::format::layout::{Layout, plain_len};
+use crate::format::metadata::{Extent, Metadata};
 use crate::format::segment::{HEADER_LEN, Place, SegmentHeader};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::keys::{ObjectKeys, ObjectName};
@@ -56,14 +56,13 @@ impl GetObject {
     /// Checks the head against the authenticated metadata, and finds the plaintext's length.
     fn unlock(&mut self, env: &mut Env<'_>, locked: Box<Locked>, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
         let extent = locked.metadata.verify(&keys)?;
-        if let Some(stated) = extent.plain_len {
-            check_length(stated, locked.sealed_len)?;
-            return Ok(self.open(locked.edits, Opener::new(keys, Some(stated)), Some(stated)));
-        }
-        if let Some(parts) = &extent.parts {
-            check_parts(parts, locked.sealed_len)?;
-            let length = parts.plain_len();
-            return Ok(self.open_parts(locked.edits, keys, length));
+        if let Some(layout) = stated_layout(extent, locked.sealed_len)? {
+            let length = layout.plain_len();
+            let opener = match extent.plain_len {
+                Some(_) => Opener::new(keys, Some(length)),
+                None => Opener::multipart(keys, length),
+            };
+            return Ok(self.open(locked.edits, opener, Some(length)));
         }
         let (Some(sealed_len), Some(etag)) = (locked.sealed_len, locked.etag.clone()) else {
             return Ok(self.open(locked.edits, Opener::new(keys, None), None));
@@ -207,23 +206,18 @@ pub fn check_unencrypted(env: &Env<'_>) -> Result<(), RequestError> {
     }
 }
 
-/// Whether a body of that length, if it is known, fits the authenticated length (FORMAT 6.7).
-pub fn check_length(stated: u64, actual: Option<u64>) -> Result<(), IntegrityError> {
+/// Where the parts lie, if the metadata says so; a body of that length, if it is known, must fit (FORMAT 6.7).
+pub fn stated_layout(extent: &Extent, actual: Option<u64>) -> Result<Option<Layout>, IntegrityError> {
+    let stated = match (extent.plain_len, &extent.parts) {
+        (Some(len), _) => Layout::single(len).ok_or(IntegrityError::Response("it is larger than objects can be"))?,
+        (None, Some(parts)) => parts.clone(),
+        (None, None) => return Ok(None),
+    };
     match actual {
-        Some(actual) if sealed_len(stated) != Some(actual) => {
+        Some(actual) if stated.sealed_len() != actual => {
             Err(IntegrityError::Response("its length is not the one of its metadata"))
         }
-        _ => Ok(()),
-    }
-}
-
-/// Whether a body of that length, if it is known, has room for just these parts.
-pub fn check_parts(parts: &Layout, actual: Option<u64>) -> Result<(), IntegrityError> {
-    match actual {
-        Some(actual) if parts.sealed_len() != actual => {
-            Err(IntegrityError::Response("its length is not the one of its parts"))
-        }
-        _ => Ok(()),
+        _ => Ok(Some(stated)),
     }
 }
 

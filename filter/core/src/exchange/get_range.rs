@@ -12,7 +12,7 @@
 
 use std::rc::Rc;
 
-use super::get_object::{GetObject, check_length, check_parts, check_unencrypted, content_length, object_path};
+use super::get_object::{GetObject, check_unencrypted, content_length, object_path, stated_layout};
 use super::survey::{Found, Survey};
 use super::{Answer, Body, Call, Env, HeadRequest, HeadStep, Role, hide_ciphertext, unwrapped};
 use crate::caches::StoredHead;
@@ -134,16 +134,7 @@ impl GetRange {
         head: StoredHead,
         keys: Rc<ObjectKeys>,
     ) -> Result<HeadStep, Error> {
-        let extent = head.metadata.verify(&keys)?;
-        if let Some(parts) = &extent.parts {
-            check_parts(parts, Some(head.sealed_len))?;
-            let layout = parts.clone();
-            env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
-            return self.ask(asked, head, keys, layout);
-        }
-        if let Some(stated) = extent.plain_len {
-            check_length(stated, Some(head.sealed_len))?;
-            let layout = Layout::single(stated).ok_or(IntegrityError::Response("it is larger than objects can be"))?;
+        if let Some(layout) = stated_layout(head.metadata.verify(&keys)?, Some(head.sealed_len))? {
             env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
             return self.ask(asked, head, keys, layout);
         }

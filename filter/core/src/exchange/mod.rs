@@ -188,10 +188,7 @@ trait Role {
 
     /// Most operations have no body, and one that came along could be an object's.
     fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], _is_end: bool) -> Result<Body, Error> {
-        match window.is_empty() {
-            true => Ok(Body::Unchanged),
-            false => Err(RequestError::InvalidRequest("this operation has no body").into()),
-        }
+        no_body(window)
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
@@ -209,6 +206,14 @@ trait Role {
     }
 }
 
+/// Lets nothing but an empty body through.
+fn no_body(window: &[u8]) -> Result<Body, Error> {
+    match window.is_empty() {
+        true => Ok(Body::Unchanged),
+        false => Err(RequestError::InvalidRequest("this operation has no body").into()),
+    }
+}
+
 /// The DEK that [`Call::Unwrap`] asked for.
 fn unwrapped(answer: Answer) -> Result<Dek, Error> {
     match answer {
@@ -222,7 +227,7 @@ fn unwrapped(answer: Answer) -> Result<Dek, Error> {
 
 /// Removes from a response what a client must not see of an encrypted object: our metadata.
 fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
-    headers.iter().filter(|(name, _)| name.starts_with(metadata::PREFIX)).for_each(|(name, _)| edits.remove(name));
+    edits.remove_where(headers, |name| name.starts_with(metadata::PREFIX));
 }
 
 /// Edits to a successful response about an encrypted object: the store's checksums are of the ciphertext, and so is
@@ -230,7 +235,6 @@ fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
 /// ("Checking object integrity": an ETag is no MD5 under SSE-KMS).
 fn hide_ciphertext(headers: &Headers, edits: &mut HeadEdits) {
     hide_metadata(headers, edits);
-    let of_ciphertext = |name: &str| name.starts_with("x-amz-checksum-") || name == "x-amz-object-size";
-    headers.iter().filter(|(name, _)| of_ciphertext(name)).for_each(|(name, _)| edits.remove(name));
+    edits.remove_where(headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-object-size");
     edits.set("x-amz-server-side-encryption", "aws:kms");
 }

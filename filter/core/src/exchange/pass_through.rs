@@ -3,7 +3,7 @@
 //! A body passes only where S3 documents one. Otherwise it could be an object's that S3EP does not recognise as one, such as an
 //! upload to a virtual host that is not configured, which looks like CreateBucket.
 
-use super::{Body, Env, HeadStep, Role, hide_metadata};
+use super::{Body, Env, HeadStep, Role, hide_metadata, no_body};
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::s3::multipart::UploadId;
@@ -76,8 +76,7 @@ impl Role for PassThrough {
     fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
         match self.allowed {
             RequestBody::Any => Ok(Body::Unchanged),
-            RequestBody::None if window.is_empty() => Ok(Body::Unchanged),
-            RequestBody::None => Err(RequestError::InvalidRequest("this operation has no body").into()),
+            RequestBody::None => no_body(window),
             RequestBody::Document(root) => self.document(root, window, is_end),
         }
     }

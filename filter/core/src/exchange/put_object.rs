@@ -72,7 +72,8 @@ impl Role for PutObject {
             return Err(InternalError("the answer is to another question").into());
         };
         let wrapped = wrapped?;
-        let keys = env.remember(wrapped.clone(), &self.name, &dek)?;
+        let keys = Rc::new(ObjectKeys::derive(&dek)?);
+        env.remember(wrapped.clone(), &self.name, &keys);
         self.begin_sealing(upload, keys, &wrapped, edits)
     }
 

@@ -68,8 +68,9 @@ impl Role for UploadPart {
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         let Unwrapping { upload, token, edits } = self.writing.take()?;
         let dek = unwrapped(answer).map_err(foreign)?;
-        token.verify(&self.upload_id.upstream, &ObjectKeys::derive(&dek)?)?;
-        let keys = env.remember(token.wrapped_dek.clone(), &self.name, &dek)?;
+        let keys = Rc::new(ObjectKeys::derive(&dek)?);
+        token.verify(&self.upload_id.upstream, &keys)?;
+        env.remember(token.wrapped_dek.clone(), &self.name, &keys);
         self.begin_sealing(upload, &token, keys, edits)
     }
 

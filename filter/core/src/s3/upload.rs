@@ -98,8 +98,7 @@ fn remove_client_headers(
     edits: &mut HeadEdits,
 ) -> Result<(), RequestError> {
     CLIENT_BODY_HEADERS.iter().for_each(|name| edits.remove(*name));
-    let checksums = headers.iter().filter(|(name, _)| name.starts_with("x-amz-checksum-"));
-    checksums.for_each(|(name, _)| edits.remove(name));
+    edits.remove_where(headers, |name| name.starts_with("x-amz-checksum-"));
     if framing.is_some() {
         match text(headers, "content-encoding")?.and_then(object_encoding) {
             Some(coding) => edits.set("content-encoding", coding),
