@@ -3,31 +3,20 @@
 import io
 import os
 
-import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-BUCKET = os.environ["S3EP_BUCKET"]
+from s3 import BUCKET, client, error_code
+
 MIB = 1 << 20
-CONFIG = Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "max_attempts": 1})
-s3 = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=os.environ["AWS_REGION"], config=CONFIG)
-store = boto3.client(
-    "s3",
-    endpoint_url=os.environ["S3EP_STORE_URL"],
-    region_name=os.environ["AWS_REGION"],
+ONCE = Config(retries={"mode": "standard", "max_attempts": 1})
+s3 = client(config=ONCE)
+store = client(
+    os.environ["S3EP_STORE_URL"],
+    ONCE,
     aws_access_key_id=os.environ["S3EP_STORE_ACCESS_KEY_ID"],
     aws_secret_access_key=os.environ["S3EP_STORE_SECRET_ACCESS_KEY"],
-    config=CONFIG,
 )
-
-
-def error_code(call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        return error.response["Error"]["Code"]
-    raise AssertionError(f"{call} did not fail")
 
 
 def check(key, body):

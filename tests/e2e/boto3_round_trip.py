@@ -4,26 +4,9 @@ import base64
 import hashlib
 import os
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from s3 import BUCKET, client, error_code
 
-BUCKET = os.environ["S3EP_BUCKET"]
-s3 = boto3.client(
-    "s3",
-    endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-    region_name=os.environ["AWS_REGION"],
-    config=Config(s3={"addressing_style": "path"}),
-)
-
-
-def error_code(call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        return error.response["Error"]["Code"]
-    raise AssertionError(f"{call} did not fail")
-
+s3 = client()
 
 for size in (0, 1, 65_536, 5_000_000):
     key = f"clients/boto3 ü/{size}"
