@@ -6,7 +6,7 @@ use kms_api::{
 };
 use s3ep_core::config::{Config, KeySource, Shim, Upstream};
 use s3ep_core::error::KmsError;
-use s3ep_core::exchange::{Answer, Call, HeadRequest};
+use s3ep_core::exchange::{Answer, Call, Payload, StoreAnswer, StoreRequest};
 use s3ep_core::format::metadata::WrappedDek;
 use s3ep_core::http::ResponseHead;
 use s3ep_core::keys::{Dek, ObjectName};
@@ -21,8 +21,8 @@ pub enum Pending {
     Wrap,
     /// `POST /v1/unwrap`.
     Unwrap,
-    /// `HEAD` of an object.
-    Head,
+    /// A request to the store.
+    Store,
 }
 
 impl Pending {
@@ -31,18 +31,22 @@ impl Pending {
         match self {
             Self::Wrap => Answer::Wrapped(Err(error)),
             Self::Unwrap => Answer::Unwrapped(Err(error)),
-            Self::Head => Answer::Head(None),
+            Self::Store => Answer::Stored(None),
         }
     }
 
     /// What the exchange hears of an answer. `head` is None if the call failed.
-    pub fn answered(self, head: Option<ResponseHead>, body: &[u8]) -> Answer {
+    pub fn answered(self, head: Option<ResponseHead>, mut body: Zeroizing<Vec<u8>>) -> Answer {
         match (self, head.as_ref().map(|head| head.status)) {
             // Envoy says 503 and 504 in the store's place.
-            (Self::Head, status) => Answer::Head(head.filter(|_| !matches!(status, Some(503 | 504)))),
-            (Self::Wrap, Some(200)) => Answer::Wrapped(wrapped(body)),
-            (Self::Unwrap, Some(200)) => Answer::Unwrapped(unwrapped(body)),
-            (_, status) => self.failed(failure(status, body)),
+            (Self::Store, Some(503 | 504)) => self.failed(KmsError::Unavailable),
+            (Self::Store, _) => {
+                let body = Payload(std::mem::take(&mut *body));
+                Answer::Stored(head.map(|head| StoreAnswer { head, body }))
+            }
+            (Self::Wrap, Some(200)) => Answer::Wrapped(wrapped(&body)),
+            (Self::Unwrap, Some(200)) => Answer::Unwrapped(unwrapped(&body)),
+            (_, status) => self.failed(failure(status, &body)),
         }
     }
 }
@@ -65,16 +69,16 @@ impl From<HostError> for SendError {
 /// Sends a call.
 pub fn send(config: &Config, call: Call) -> Result<(u32, Pending), SendError> {
     match (call, &config.keys) {
-        (Call::Head(request), _) => Ok((send_head(&config.store, &request)?, Pending::Head)),
+        (Call::Store(request), _) => Ok((send_to_store(&config.store, &request)?, Pending::Store)),
         (call, KeySource::Envelope(shim)) => send_to_shim(shim, call),
         (_, KeySource::Direct(_)) => Err(SendError::NoShim),
     }
 }
 
-fn send_head(store: &Upstream, request: &HeadRequest) -> Result<u32, HostError> {
-    let mut headers = vec![(":method", "HEAD"), (":path", &request.path), (":authority", &store.authority)];
+fn send_to_store(store: &Upstream, request: &StoreRequest) -> Result<u32, HostError> {
+    let mut headers = vec![(":method", request.method), (":path", &request.path), (":authority", &store.authority)];
     headers.extend(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    host::call(store, headers, &[])
+    host::call(store, headers, &request.body.0)
 }
 
 fn send_to_shim(shim: &Shim, call: Call) -> Result<(u32, Pending), SendError> {
@@ -87,7 +91,7 @@ fn send_to_shim(shim: &Shim, call: Call) -> Result<(u32, Pending), SendError> {
             let request = UnwrapRequest { wrapped: bytes, kek, context: context(name) };
             (Pending::Unwrap, UNWRAP_PATH, serde_json::to_vec(&request))
         }
-        Call::Head(_) => return Err(SendError::NoShim),
+        Call::Store(_) => return Err(SendError::NoShim),
     };
     // Strings and maps of strings: JSON can hold them all.
     let body = Zeroizing::new(body.unwrap_or_default());

@@ -114,8 +114,8 @@ pub fn resume(message: Message) -> Result<(), HostError> {
 }
 
 /// Answers the client in the store's place.
-pub fn reply(status: u16, headers: Vec<(&str, &str)>, body: &str) -> Result<(), HostError> {
-    Ok(hostcalls::send_http_response(status.into(), headers, Some(body.as_bytes()))?)
+pub fn reply(status: u16, headers: Vec<(&str, &str)>, body: &[u8]) -> Result<(), HostError> {
+    Ok(hostcalls::send_http_response(status.into(), headers, Some(body))?)
 }
 
 /// Breaks the transfer to the client.

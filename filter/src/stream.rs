@@ -37,7 +37,7 @@ enum State {
     Running(Exchange),
     /// The exchange waits for the answer to a call, with a head held back.
     Waiting(Exchange, Message, u32, Pending),
-    /// It failed, and the filter's own reply is on its way to the client.
+    /// The filter's own reply is on its way to the client.
     Replied,
     /// It failed after the head went out: the transfer is broken off.
     Broken,
@@ -93,7 +93,7 @@ impl Stream {
                 let content_range = s3_error.content_range.map(|range| range.to_string());
                 let mut headers = vec![("content-type", "application/xml")];
                 headers.extend(content_range.as_deref().map(|range| ("content-range", range)));
-                host::reply(s3_error.status, headers, &document)
+                host::reply(s3_error.status, headers, document.as_bytes())
             }
         };
         if let Err(error) = told {
@@ -138,13 +138,20 @@ impl Stream {
                 self.send(message, call)?;
                 Ok(Outcome::Hold)
             }
+            HeadStep::Reply(reply) => {
+                // First of all, so that nothing can go on whatever the host says next.
+                self.state = State::Replied;
+                let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                host::reply(reply.status, headers, &reply.body)?;
+                Ok(Outcome::Hold)
+            }
         }
     }
 
     /// Sends a call, and waits for its answer with `message` held back.
     fn send(&mut self, message: Message, call: Call) -> Result<(), Failure> {
         let shared = self.shared.clone().ok_or(InternalError("the plugin has no configuration"))?;
-        let is_for_store = matches!(call, Call::Head(_));
+        let is_for_store = matches!(call, Call::Store(_));
         let (token, pending) = callout::send(&shared.config, call).map_err(|error| {
             log::error!("s3ep: a cluster cannot be called: {error:?}");
             Failure(if is_for_store { Error::StoreUnavailable } else { KmsError::Unavailable.into() })
@@ -195,7 +202,7 @@ impl Context for Stream {
         };
         self.state = State::Running(exchange);
         let answer = match (host::call_head(), host::call_body(body_len).map(Zeroizing::new)) {
-            (Ok(head), Ok(body)) => pending.answered(head, &body),
+            (Ok(head), Ok(body)) => pending.answered(head, body),
             _ => pending.failed(KmsError::Garbage),
         };
         if let Err(failure) = self.answered(message, answer) {

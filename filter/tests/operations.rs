@@ -84,3 +84,20 @@ fn buckets_may_be_named_by_the_host() {
     assert_eq!(stack.send(&put).client.status(), 200);
     assert_eq!(stack.kms.wrapped, [[("bucket".into(), "bucket".into()), ("key".into(), "key".into())].into()]);
 }
+
+#[test]
+fn what_the_filter_answers_by_itself_does_not_go_on() {
+    for configuration in Stack::both_modes() {
+        let mut stack = Stack::start(&configuration);
+        stack.given("/bucket/key", &[7; 70_000]);
+        let ask = |path: &str| Request::get(path).header("x-amz-object-attributes", "ObjectSize");
+        let exchange = stack.send(&ask("/bucket/key?attributes"));
+        assert!(exchange.upstream.is_nothing(), "{exchange:?}");
+        assert_eq!((exchange.client.status(), exchange.client.ended), (200, true));
+        let document = String::from_utf8(exchange.client.body).unwrap();
+        assert!(document.contains("<ObjectSize>70000</ObjectSize>"), "{document}");
+        // What is not there, the store says itself.
+        let exchange = stack.send(&ask("/bucket/none?attributes"));
+        assert_eq!((exchange.upstream.ended, exchange.client.status()), (true, 404));
+    }
+}

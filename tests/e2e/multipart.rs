@@ -10,16 +10,26 @@ use crate::stacks;
 
 #[test]
 fn full_envelope() {
-    stacks::on(StoreKind::Full, Mode::Envelope, boto3);
+    stacks::on(StoreKind::Full, Mode::Envelope, |stack| boto3(stack, "boto3_multipart.py"));
 }
 
 #[test]
 fn full_direct() {
-    stacks::on(StoreKind::Full, Mode::Direct, boto3);
+    stacks::on(StoreKind::Full, Mode::Direct, |stack| boto3(stack, "boto3_multipart.py"));
 }
 
-fn boto3(stack: &Stack) {
-    let script = root().join("tests/e2e/boto3_multipart.py");
+#[test]
+fn part_copy_full_envelope() {
+    stacks::on(StoreKind::Full, Mode::Envelope, |stack| boto3(stack, "boto3_part_copy.py"));
+}
+
+#[test]
+fn part_copy_full_direct() {
+    stacks::on(StoreKind::Full, Mode::Direct, |stack| boto3(stack, "boto3_part_copy.py"));
+}
+
+fn boto3(stack: &Stack, script: &str) {
+    let script = root().join("tests/e2e").join(script);
     let store = &stack.direct.endpoint;
     let mut command = stack.client_command(python().unwrap());
     command

@@ -1,9 +1,10 @@
-//! What a VM remembers from one request to the next. None of it is needed: it saves calls.
+//! What a VM keeps from one request to the next: what saves calls, and how much memory is left for copies.
 
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::expiring::Expiring;
 use crate::format::layout::Layout;
@@ -27,27 +28,30 @@ pub struct StoredHead {
     pub sealed_len: u64,
     /// Its ETag, quotes included.
     pub etag: String,
-    /// Where its parts lie. None: it is of one PutObject, or that is not known yet.
-    pub layout: Option<Layout>,
+    /// Where its parts lie.
+    pub layout: Layout,
 }
 
 const HEAD_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 const HEAD_CACHE_TTL: Duration = Duration::from_secs(60);
 
-/// All that a VM remembers.
+/// All that a VM keeps.
 pub struct Caches {
     /// Unwrapped DEKs.
     pub deks: DekCache,
     /// Objects' heads.
     pub heads: HeadCache,
+    /// Bytes of parts that may still be held by UploadPartCopy.
+    pub copying: Budget,
 }
 
 impl Caches {
-    /// Empty caches of the configured sizes.
+    /// As it begins: empty caches of the configured sizes.
     pub fn new(config: &Config) -> Self {
         Self {
             deks: Expiring::new(config.dek_cache_entries, config.dek_cache_ttl),
             heads: Expiring::new(HEAD_CACHE_ENTRIES, HEAD_CACHE_TTL),
+            copying: Budget::new(config.upload_part_copy.max_bytes_in_flight),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub dek_cache_entries: NonZeroUsize,
     /// For how long.
     pub dek_cache_ttl: Duration,
+    /// How much UploadPartCopy may hold in memory.
+    pub upload_part_copy: UploadPartCopy,
     /// Host suffixes below which a label is a bucket's name (virtual-host style), without the leading dot.
     pub virtual_host_suffixes: Vec<String>,
 }
@@ -72,6 +74,37 @@ pub struct NamedMasterKey {
     pub name: String,
     /// The key.
     pub master_key: MasterKey,
+}
+
+/// Bounds of UploadPartCopy, which holds a whole part in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UploadPartCopy {
+    /// The largest part that is copied, in bytes of plaintext.
+    pub max_part_bytes: u64,
+    /// What all copies of a VM may hold together, in bytes. Beyond it clients are asked to try again.
+    pub max_bytes_in_flight: u64,
+}
+
+impl Default for UploadPartCopy {
+    fn default() -> Self {
+        Self { max_part_bytes: 64 << 20, max_bytes_in_flight: 192 << 20 }
+    }
+}
+
+impl UploadPartCopy {
+    /// A VM has 4 GiB of memory in all.
+    const MOST: u64 = 1 << 30;
+
+    fn check(self) -> Result<Self, ConfigError> {
+        if self.max_part_bytes > self.max_bytes_in_flight {
+            return Err(invalid("upload_part_copy.max_part_bytes", "must not be above max_bytes_in_flight"));
+        }
+        if self.max_bytes_in_flight > Self::MOST {
+            return Err(invalid("upload_part_copy.max_bytes_in_flight", "must be at most 1073741824"));
+        }
+        Ok(self)
+    }
 }
 
 /// What happens to objects without our metadata.
@@ -154,6 +187,8 @@ struct Schema {
     #[serde(default)]
     dek_cache: DekCacheSchema,
     #[serde(default)]
+    upload_part_copy: UploadPartCopy,
+    #[serde(default)]
     virtual_host_suffixes: Vec<String>,
 }
 
@@ -234,6 +269,7 @@ impl Schema {
             mixed_buckets: self.mixed_buckets,
             dek_cache_entries,
             dek_cache_ttl: Duration::from_secs(self.dek_cache.ttl_seconds),
+            upload_part_copy: self.upload_part_copy.check()?,
             virtual_host_suffixes: self.virtual_host_suffixes.iter().map(|s| s.to_ascii_lowercase()).collect(),
         })
     }
@@ -390,6 +426,12 @@ mod tests {
                 "keys.direct.master_keys: two",
             ),
             ("/dek_cache", json!({"max_entries": 0}), "dek_cache.max_entries: "),
+            ("/upload_part_copy", json!({"max_part_bytes": 200 << 20}), "upload_part_copy.max_part_bytes: "),
+            (
+                "/upload_part_copy",
+                json!({"max_bytes_in_flight": 2_u64 << 30}),
+                "upload_part_copy.max_bytes_in_flight: ",
+            ),
             ("/unencrypted_objects", json!("secret"), "wrong type"),
             ("/virtual_host_suffixes", json!([".s3"]), "virtual_host_suffixes: "),
             ("/store", json!(null), "wrong type"),

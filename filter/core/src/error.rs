@@ -26,6 +26,9 @@ pub enum Error {
     /// The object was replaced between two looks at it. Trying again helps.
     #[error("the object was replaced while it was read")]
     ObjectChanged,
+    /// As much is being copied as may be at a time. Trying again helps.
+    #[error("too many parts are being copied at the moment")]
+    TooManyCopies,
     /// S3EP itself, or its surroundings, failed.
     #[error(transparent)]
     Internal(#[from] InternalError),
@@ -52,6 +55,18 @@ pub enum RequestError {
     /// No object is that large.
     #[error("the object is larger than S3 allows")]
     EntityTooLarge,
+    /// UploadPartCopy holds a whole part in memory, and so the configuration bounds it.
+    #[error("through this proxy, UploadPartCopy copies parts of up to {max} bytes")]
+    CopyTooLarge {
+        /// The largest part, in bytes of plaintext.
+        max: u64,
+    },
+    /// The range of an UploadPartCopy does not lie within its source.
+    #[error("the range specified is not valid for the source object of size {plain_len}")]
+    CopyRange {
+        /// The source's plaintext length.
+        plain_len: u64,
+    },
     /// The body ended before its stated length.
     #[error("the body is shorter than its stated length")]
     IncompleteBody,
@@ -64,6 +79,9 @@ pub enum RequestError {
         /// The plaintext's length.
         plain_len: u64,
     },
+    /// The object has no part of that number.
+    #[error("the requested partnumber is not satisfiable")]
+    InvalidPartNumber,
     /// A condition on the source of a copy does not hold.
     #[error("at least one of the pre-conditions you specified did not hold")]
     PreconditionFailed,

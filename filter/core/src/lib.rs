@@ -9,8 +9,10 @@
 //! * [`exchange`]: events in, steps out; a file an operation.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod caches;
 pub mod config;
+pub mod date;
 pub mod entropy;
 pub mod error;
 pub mod exchange;

@@ -12,6 +12,7 @@ mod exchange {
     mod leaks;
     mod listing;
     mod look;
+    mod multipart;
     mod put;
     mod range;
     mod refused;

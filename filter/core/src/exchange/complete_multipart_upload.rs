@@ -42,7 +42,7 @@ impl Role for CompleteMultipartUpload {
         self.checksums = Checksums::expecting(head.headers.iter().filter(|(name, _)| is_body_checksum(name)))?;
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
-        self.upload_id.address(&path, &mut edits);
+        edits.set(":path", self.upload_id.address(&path));
         // x-amz-checksum-* and the size are the plaintext object's.
         edits.remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-mp-object-size");
         edits.remove("content-md5");

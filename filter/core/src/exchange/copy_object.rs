@@ -4,25 +4,16 @@
 
 use std::rc::Rc;
 
-use super::get_object::{content_length, stated_layout};
+use super::look::{Look, Looked, Seen};
 use super::put_object::write_response;
-use super::survey::{Found, Survey};
-use super::{Answer, Call, Env, HeadRequest, HeadStep, Role, unwrapped};
-use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::layout::Layout;
-use crate::format::metadata::{self, Extent, Metadata, WrappedDek};
+use super::{Answer, Call, Env, HeadStep, Role, source};
+use crate::error::{Error, InternalError, RequestError};
+use crate::format::metadata::{self, Extent, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::copy_source::CopySource;
 use crate::sigv4::credentials;
 
-/// Conditions on the source, and what they are called in a request for the source itself.
-const CONDITIONS: [(&str, &str); 4] = [
-    ("x-amz-copy-source-if-match", "if-match"),
-    ("x-amz-copy-source-if-none-match", "if-none-match"),
-    ("x-amz-copy-source-if-modified-since", "if-modified-since"),
-    ("x-amz-copy-source-if-unmodified-since", "if-unmodified-since"),
-];
 /// What CopyObject copies beside the body, with all of `x-amz-meta-`.
 const COPIED: [&str; 6] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
@@ -45,23 +36,12 @@ pub struct CopyObject {
 enum Stage {
     /// Nothing has come yet.
     Start,
-    /// The store is being asked for the source's head.
-    Looking,
-    /// The KMS is being asked for the source's DEK.
-    Locked(Source),
-    /// The store is being asked where the source's parts lie.
-    Surveying(Source, Rc<ObjectKeys>, Survey),
+    /// The source is being looked at.
+    Looking(Look),
     /// The KMS is being asked to wrap the DEK for its new name.
     Wrapping(Rc<ObjectKeys>, Extent),
     /// The store copies.
     Copying,
-}
-
-/// The object that is copied.
-struct Source {
-    metadata: Metadata,
-    sealed_len: u64,
-    etag: String,
 }
 
 impl CopyObject {
@@ -71,45 +51,34 @@ impl CopyObject {
         Self { name, source, edits: HeadEdits::default(), is_copy: true, has_conditions: false, stage }
     }
 
-    fn looked(&mut self, env: &mut Env<'_>, head: Option<ResponseHead>) -> Result<HeadStep, Error> {
-        let head = head.ok_or(Error::StoreUnavailable)?;
-        check_found(head.status)?;
-        let metadata = Metadata::from_headers(&head.headers)?
-            .ok_or(RequestError::NotImplemented("copying an object that is not encrypted"))?;
-        let sealed_len = content_length(&head)?.ok_or(IntegrityError::Response("its head states no length"))?;
-        let etag = head.headers.text("etag").ok().flatten().ok_or(IntegrityError::Response("its head has no ETag"))?;
-        if self.is_copy {
-            carry_over(&head.headers, &mut self.edits)?;
-        }
-        let source = Source { metadata, sealed_len, etag: etag.to_owned() };
-        match env.find_keys(source.metadata.wrapped_dek(), &self.source.name)? {
-            Some(keys) => self.unlocked(env, source, keys),
-            None => {
-                let call = Call::Unwrap(source.metadata.wrapped_dek().clone(), self.source.name.clone());
-                self.stage = Stage::Locked(source);
+    fn looked(&mut self, env: &mut Env<'_>, look: Look, looked: Looked) -> Result<HeadStep, Error> {
+        match looked {
+            Looked::Ask(call) => {
+                self.stage = Stage::Looking(look);
                 Ok(HeadStep::Wait(call))
             }
+            Looked::Refused(head) => Err(source::refusal(head.status)),
+            Looked::Unencrypted(_) => {
+                Err(RequestError::NotImplemented("copying an object that is not encrypted").into())
+            }
+            Looked::Seen(seen) => self.seen(env, *seen),
         }
     }
 
-    fn unlocked(&mut self, env: &mut Env<'_>, source: Source, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        let extent = source.metadata.verify(&keys)?.clone();
-        let stated = stated_layout(&extent, Some(source.sealed_len))?;
-        self.edits.set("x-amz-copy-source-if-match", source.etag.clone());
-        if stated.is_some() {
-            return self.wrap(env, keys, extent);
+    fn seen(&mut self, env: &mut Env<'_>, seen: Seen) -> Result<HeadStep, Error> {
+        let Seen { headers, head, mut extent, keys } = seen;
+        if self.is_copy {
+            carry_over(&headers, &mut self.edits)?;
         }
-        // The copy will be one part to the store: where the parts lie must be known from its metadata.
-        let (survey, request) = Survey::begin(self.source.path(), source.etag.clone(), source.sealed_len);
-        self.stage = Stage::Surveying(source, keys, survey);
-        Ok(HeadStep::Wait(Call::Head(request)))
-    }
-
-    fn surveyed(&mut self, env: &mut Env<'_>, keys: Rc<ObjectKeys>, layout: Layout) -> Result<HeadStep, Error> {
-        if layout.to_string().len() > metadata::MAX_PARTS {
-            return Err(RequestError::NotImplemented("copying an object of so many different parts").into());
+        self.edits.set("x-amz-copy-source-if-match", head.etag);
+        if head.metadata.is_multipart() {
+            // The copy will be one part to the store: where the parts lie must be known from its metadata.
+            if head.layout.to_string().len() > metadata::MAX_PARTS {
+                return Err(RequestError::NotImplemented("copying an object of so many different parts").into());
+            }
+            extent.parts = Some(head.layout);
         }
-        self.wrap(env, keys, Extent { plain_len: None, parts: Some(layout) })
+        self.wrap(env, keys, extent)
     }
 
     fn wrap(&mut self, env: &mut Env<'_>, keys: Rc<ObjectKeys>, extent: Extent) -> Result<HeadStep, Error> {
@@ -160,31 +129,22 @@ impl Role for CopyObject {
         // A checksum that the store would compute is the ciphertext's.
         self.edits
             .remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || (is_copy && is_replaced(name)));
-        let condition =
-            |(name, plain): &(&str, &str)| Some(((*plain).to_owned(), head.headers.text(name).ok()??.to_owned()));
-        let headers: Vec<_> = CONDITIONS.iter().filter_map(condition).collect();
-        self.has_conditions = !headers.is_empty() || head.headers.has("if-match") || head.headers.has("if-none-match");
-        CONDITIONS.iter().for_each(|(name, _)| self.edits.remove(*name));
-        self.stage = Stage::Looking;
-        Ok(HeadStep::Wait(Call::Head(HeadRequest { path: self.source.path(), headers })))
+        self.has_conditions =
+            source::has_conditions(&head.headers) || head.headers.has("if-match") || head.headers.has("if-none-match");
+        source::remove_conditions(&head.headers, &mut self.edits);
+        let headers = source::head_headers(&head.headers);
+        let (look, call) = Look::begin(self.source.name.clone(), self.source.path(), headers);
+        self.stage = Stage::Looking(look);
+        Ok(HeadStep::Wait(call))
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
-            (Stage::Looking, Answer::Head(head)) => self.looked(env, head),
-            (Stage::Locked(source), answer @ Answer::Unwrapped(_)) => {
-                let keys = env.learn(&source.metadata, &self.source.name, &unwrapped(answer)?)?;
-                self.unlocked(env, source, keys)
+            (Stage::Looking(mut look), answer) => {
+                let looked = look.answered(env, answer)?;
+                self.looked(env, look, looked)
             }
-            (Stage::Surveying(source, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
-                Found::Layout(layout) => self.surveyed(env, keys, layout),
-                Found::Nothing => Err(RequestError::NotImplemented("copying a multipart object in this store").into()),
-                Found::Ask(request) => {
-                    self.stage = Stage::Surveying(source, keys, survey);
-                    Ok(HeadStep::Wait(Call::Head(request)))
-                }
-            },
-            (Stage::Wrapping(keys, extent), Answer::Wrapped(wrapped)) => self.copy(env, &keys, &extent, wrapped?),
+            (Stage::Wrapping(keys, extent), answer) => self.copy(env, &keys, &extent, answer.wrapped()?),
             _ => Err(InternalError("an answer came that nobody asked for").into()),
         }
     }
@@ -195,17 +155,6 @@ impl Role for CopyObject {
             412 if !self.has_conditions => Err(Error::ObjectChanged),
             _ => Ok(HeadStep::Forward(write_response(head))),
         }
-    }
-}
-
-/// Whether the source can be copied at all.
-fn check_found(status: u16) -> Result<(), Error> {
-    match status {
-        200 => Ok(()),
-        304 | 412 => Err(RequestError::PreconditionFailed.into()),
-        404 | 405 => Err(RequestError::NoSuchSource.into()),
-        403 => Err(RequestError::SourceDenied.into()),
-        _ => Err(Error::StoreUnavailable),
     }
 }
 

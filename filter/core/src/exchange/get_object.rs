@@ -5,11 +5,11 @@
 use std::rc::Rc;
 
 use super::survey::{Found, Survey};
-use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata, unwrapped};
+use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::caches::StoredHead;
 use crate::config::UnencryptedObjects;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::layout::{Layout, plain_len};
+use crate::format::layout::Layout;
 use crate::format::metadata::{Extent, Metadata};
 use crate::format::segment::{HEADER_LEN, Place, SegmentHeader};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
@@ -68,12 +68,12 @@ impl GetObject {
             return Ok(self.open(locked.edits, Opener::new(keys, None), None));
         };
         let known = env.caches.heads.get(&self.path, env.now).filter(|head| head.etag == etag);
-        if let Some(layout) = known.and_then(|head| head.layout.clone()) {
-            return Ok(self.open_parts(locked.edits, keys, layout.plain_len()));
+        if let Some(length) = known.map(|head| head.layout.plain_len()) {
+            return Ok(self.open_parts(locked.edits, keys, length));
         }
         let (survey, request) = Survey::begin(self.path.clone(), etag, sealed_len);
         self.body = ResponseBody::Surveying(locked, keys, survey);
-        Ok(HeadStep::Wait(Call::Head(request)))
+        Ok(HeadStep::Wait(Call::Store(request)))
     }
 
     fn surveyed(
@@ -81,22 +81,14 @@ impl GetObject {
         env: &mut Env<'_>,
         locked: Locked,
         keys: Rc<ObjectKeys>,
-        layout: Option<Layout>,
+        layout: Layout,
     ) -> Result<HeadStep, Error> {
-        let (Some(sealed_len), Some(etag)) = (locked.sealed_len, locked.etag.clone()) else {
+        let Locked { sealed_len: Some(sealed_len), etag: Some(etag), metadata, edits } = locked else {
             return Err(InternalError("a survey of an unknown object").into());
         };
-        let Some(layout) = layout else {
-            // Right for aligned parts (FORMAT 5.2), and if they are not, the opener finds out.
-            return match plain_len(sealed_len) {
-                Some(length) => Ok(self.open_parts(locked.edits, keys, length)),
-                None => Ok(self.open(locked.edits, Opener::new(keys, None), None)),
-            };
-        };
         let length = layout.plain_len();
-        let head = StoredHead { metadata: locked.metadata.clone(), sealed_len, etag, layout: Some(layout) };
-        env.caches.heads.put(self.path.clone(), head, env.now);
-        Ok(self.open_parts(locked.edits, keys, length))
+        env.caches.heads.put(self.path.clone(), StoredHead { metadata, sealed_len, etag, layout }, env.now);
+        Ok(self.open_parts(edits, keys, length))
     }
 
     fn open_parts(&mut self, edits: HeadEdits, keys: Rc<ObjectKeys>, length: u64) -> HeadStep {
@@ -155,16 +147,15 @@ impl Role for GetObject {
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         match (std::mem::replace(&mut self.body, ResponseBody::Foreign), answer) {
-            (ResponseBody::Locked(locked), answer @ Answer::Unwrapped(_)) => {
-                let keys = env.learn(&locked.metadata, &self.name, &unwrapped(answer)?)?;
+            (ResponseBody::Locked(locked), answer) => {
+                let keys = env.learn(&locked.metadata, &self.name, &answer.unwrapped()?)?;
                 self.unlock(env, locked, keys)
             }
-            (ResponseBody::Surveying(locked, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
-                Found::Layout(layout) => self.surveyed(env, *locked, keys, Some(layout)),
-                Found::Nothing => self.surveyed(env, *locked, keys, None),
+            (ResponseBody::Surveying(locked, keys, mut survey), answer) => match survey.answered(&answer.stored()?)? {
+                Found::Layout(layout) => self.surveyed(env, *locked, keys, layout),
                 Found::Ask(request) => {
                     self.body = ResponseBody::Surveying(locked, keys, survey);
-                    Ok(HeadStep::Wait(Call::Head(request)))
+                    Ok(HeadStep::Wait(Call::Store(request)))
                 }
             },
             _ => Err(InternalError("an answer came that nobody asked for").into()),
@@ -238,18 +229,19 @@ pub fn content_length(head: &ResponseHead) -> Result<Option<u64>, IntegrityError
 
 /// Holds back the first bytes of an object without metadata for as long as they may be a first segment's header:
 /// ciphertext whose metadata was lost is not handed out as if it were data (FORMAT.md section 7).
-struct CiphertextGuard {
+pub struct CiphertextGuard {
     held: Vec<u8>,
     is_cleared: bool,
 }
 
 impl CiphertextGuard {
     /// Guards a body of that length, if it is known.
-    fn new(len: Option<u64>) -> Self {
+    pub fn new(len: Option<u64>) -> Self {
         Self { held: Vec::new(), is_cleared: len.is_some_and(|len| len < HEADER_LEN as u64) }
     }
 
-    fn push(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+    /// Takes a window of the body.
+    pub fn push(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
         if self.is_cleared {
             return Ok(Body::Unchanged);
         }

@@ -12,22 +12,22 @@
 
 use std::rc::Rc;
 
-use super::get_object::{GetObject, check_unencrypted, content_length, object_path, stated_layout};
-use super::survey::{Found, Survey};
-use super::{Answer, Body, Call, Env, HeadRequest, HeadStep, Role, hide_ciphertext, unwrapped};
+use super::get_object::{GetObject, check_unencrypted, object_path};
+use super::look::{Look, Looked, Seen};
+use super::{Answer, Body, Env, HeadStep, Role, hide_ciphertext};
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::layout::{Layout, plain_len};
-use crate::format::metadata::Metadata;
+use crate::format::metadata::{Extent, Metadata};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::RangeOpener;
+use crate::s3::query;
 use crate::s3::range::{ByteRange, ContentRange, Resolved, SegmentSpan, Span};
 use crate::sigv4::credentials;
 
 /// Headers of the request that decide whether, or for whom, the store answers at all.
 const CONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
-const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-payer"];
+pub const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-payer"];
 
 /// A read of a part of one object.
 pub struct GetRange {
@@ -40,12 +40,8 @@ pub struct GetRange {
 enum Stage {
     /// Nothing has come yet.
     Start,
-    /// The store is being asked for the object's head.
-    Looking(Asked),
-    /// The KMS is being asked for the DEK.
-    Locked(Asked, StoredHead),
-    /// The store is being asked where the parts lie.
-    Surveying(Asked, StoredHead, Rc<ObjectKeys>, Survey),
+    /// The object is being looked at.
+    Looking(Asked, Look),
     /// The store is being asked for these segments.
     Asking(Wanted),
     /// The segments stream.
@@ -61,6 +57,8 @@ struct Asked {
     what: What,
     /// What the store knows the object by.
     path: String,
+    /// The whole path but for `partNumber`, if that is what is asked for.
+    without_part: Option<String>,
     if_range: Option<String>,
     has_condition: bool,
     /// What the request needs whatever comes of the range.
@@ -81,10 +79,10 @@ enum What {
 /// What was asked of the store.
 struct Wanted {
     head: StoredHead,
+    extent: Extent,
     path: String,
     keys: Rc<ObjectKeys>,
     plain: Span,
-    layout: Layout,
     segments: SegmentSpan,
     has_condition: bool,
 }
@@ -101,68 +99,32 @@ impl GetRange {
         HeadStep::Forward(edits)
     }
 
-    fn looked(&mut self, env: &mut Env<'_>, asked: Asked, head: Option<ResponseHead>) -> Result<HeadStep, Error> {
-        let head = head.ok_or(Error::StoreUnavailable)?;
-        if head.status != 200 {
-            // The store will tell the client the same.
-            self.stage = Stage::Refused(GetObject::new(self.name.clone(), &asked.path));
-            return Ok(HeadStep::Forward(asked.edits));
-        }
-        let Some(stored) = stored_head(&head)? else {
-            check_unencrypted(env)?;
-            return Ok(self.as_whole(&asked.path, asked.edits));
-        };
-        self.found(env, asked, stored)
-    }
-
-    fn found(&mut self, env: &mut Env<'_>, asked: Asked, head: StoredHead) -> Result<HeadStep, Error> {
-        match env.find_keys(head.metadata.wrapped_dek(), &self.name)? {
-            Some(keys) => self.unlocked(env, asked, head, keys),
-            None => {
-                let call = Call::Unwrap(head.metadata.wrapped_dek().clone(), self.name.clone());
-                self.stage = Stage::Locked(asked, head);
+    fn looked(&mut self, env: &Env<'_>, asked: Asked, look: Look, looked: Looked) -> Result<HeadStep, Error> {
+        match looked {
+            Looked::Ask(call) => {
+                self.stage = Stage::Looking(asked, look);
                 Ok(HeadStep::Wait(call))
             }
+            Looked::Refused(_) => {
+                // The store will tell the client the same.
+                self.stage = Stage::Refused(GetObject::new(self.name.clone(), &asked.path));
+                Ok(HeadStep::Forward(asked.edits))
+            }
+            Looked::Unencrypted(_) => {
+                check_unencrypted(env)?;
+                Ok(self.as_whole(&asked.path, asked.edits))
+            }
+            Looked::Seen(seen) => self.ask(asked, *seen),
         }
-    }
-
-    /// Finds out where the parts of the object lie.
-    fn unlocked(
-        &mut self,
-        env: &mut Env<'_>,
-        asked: Asked,
-        head: StoredHead,
-        keys: Rc<ObjectKeys>,
-    ) -> Result<HeadStep, Error> {
-        if let Some(layout) = stated_layout(head.metadata.verify(&keys)?, Some(head.sealed_len))? {
-            env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
-            return self.ask(asked, head, keys, layout);
-        }
-        if let Some(layout) = head.layout.clone() {
-            return self.ask(asked, head, keys, layout);
-        }
-        let (survey, request) = Survey::begin(asked.path.clone(), head.etag.clone(), head.sealed_len);
-        self.stage = Stage::Surveying(asked, head, keys, survey);
-        Ok(HeadStep::Wait(Call::Head(request)))
-    }
-
-    fn surveyed(
-        &mut self,
-        env: &mut Env<'_>,
-        asked: Asked,
-        mut head: StoredHead,
-        keys: Rc<ObjectKeys>,
-        layout: Layout,
-    ) -> Result<HeadStep, Error> {
-        head.layout = Some(layout.clone());
-        env.caches.heads.put(asked.path.clone(), head.clone(), env.now);
-        self.ask(asked, head, keys, layout)
     }
 
     /// Turns the plaintext range into the segments to ask for.
-    fn ask(&mut self, asked: Asked, head: StoredHead, keys: Rc<ObjectKeys>, layout: Layout) -> Result<HeadStep, Error> {
-        let plain = match asked.resolve(&head.etag, &layout) {
+    fn ask(&mut self, asked: Asked, seen: Seen) -> Result<HeadStep, Error> {
+        let Seen { head, extent, keys, .. } = seen;
+        let layout = &head.layout;
+        let plain = match asked.resolve(&head) {
             Resolved::Part(span) => span,
+            Resolved::Unsatisfiable if self.part.is_some() => return Err(RequestError::InvalidPartNumber.into()),
             Resolved::Unsatisfiable => {
                 return Err(RequestError::InvalidRange { plain_len: layout.plain_len() }.into());
             }
@@ -172,15 +134,17 @@ impl GetRange {
                 return Ok(self.as_whole(&asked.path, edits));
             }
         };
-        let segments = SegmentSpan::covering(plain, &layout).ok_or(InternalError("a range beyond its object"))?;
-        let Asked { path, has_condition, mut edits, .. } = asked;
-        if self.part.is_none() {
-            edits.set("range", segments.sealed.to_string());
+        let segments = SegmentSpan::covering(plain, layout).ok_or(InternalError("a range beyond its object"))?;
+        let Asked { path, without_part, has_condition, mut edits, .. } = asked;
+        edits.set("range", segments.sealed.to_string());
+        if let Some(path) = without_part {
+            // Not every store knows parts by number, and of a copy none does.
+            edits.set(":path", path);
         }
         // Ties the segments to the head: both are of one object, or there is no answer.
         edits.set("if-match", head.etag.clone());
         edits.remove("if-range");
-        self.stage = Stage::Asking(Wanted { head, path, keys, plain, layout, segments, has_condition });
+        self.stage = Stage::Asking(Wanted { head, extent, path, keys, plain, segments, has_condition });
         Ok(HeadStep::Forward(edits))
     }
 
@@ -202,25 +166,22 @@ impl GetRange {
 
     /// The store's 206: it must be the segments that were asked for, of the object that was looked at.
     fn part(&mut self, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
-        let Wanted { head: looked_at, keys, plain, layout, segments, .. } = wanted;
+        let Wanted { head: looked_at, extent, keys, plain, segments, .. } = wanted;
         if Metadata::from_headers(&head.headers)?.as_ref() != Some(&looked_at.metadata) {
             return Err(Error::ObjectChanged);
         }
         let due = ContentRange::Part(segments.sealed, Some(looked_at.sealed_len));
-        let is_due = match head.headers.text("content-range").ok().flatten() {
-            Some(stated) => ContentRange::parse(stated) == Some(due),
-            // Some stores state none for a partNumber.
-            None => self.part.is_some() && content_length(head)? == Some(segments.sealed.len()),
-        };
-        if !is_due {
+        if head.headers.text("content-range").ok().flatten().and_then(ContentRange::parse) != Some(due) {
             return Err(IntegrityError::Response("the store answers with another range").into());
         }
         let mut edits = HeadEdits::default();
         hide_ciphertext(&head.headers, &mut edits);
         edits.set("content-length", plain.len().to_string());
-        edits.set("content-range", ContentRange::Part(plain, Some(layout.plain_len())).to_string());
-        let stated = looked_at.metadata.verify(&keys)?.plain_len;
-        self.stage = Stage::Opening(RangeOpener::new(keys, stated, segments));
+        edits.set("content-range", ContentRange::Part(plain, Some(looked_at.layout.plain_len())).to_string());
+        if self.part.is_some() && looked_at.metadata.is_multipart() {
+            edits.set("x-amz-mp-parts-count", looked_at.layout.parts().to_string());
+        }
+        self.stage = Stage::Opening(RangeOpener::new(keys, extent.plain_len, segments));
         Ok(HeadStep::Forward(edits))
     }
 }
@@ -228,32 +189,24 @@ impl GetRange {
 impl Role for GetRange {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let asked = Asked::from_request(head, self.part);
-        if let Some(known) = env.caches.heads.get(&asked.path, env.now).filter(|known| asked.may_use(known)) {
-            let known = known.clone();
-            return self.found(env, asked, known);
-        }
-        let request = head_request(&asked.path, &head.headers);
-        self.stage = Stage::Looking(asked);
-        Ok(HeadStep::Wait(Call::Head(request)))
+        let (name, path) = (self.name.clone(), asked.path.clone());
+        let known = env.caches.heads.get(&path, env.now).filter(|known| asked.may_use(known)).cloned();
+        let (look, looked) = match known {
+            Some(known) => Look::known(env, name, path, known)?,
+            None => {
+                let (look, call) = Look::begin(name, path, kept(&head.headers, CONDITIONS.iter().chain(&ON_BEHALF)));
+                (look, Looked::Ask(call))
+            }
+        };
+        self.looked(env, asked, look, looked)
     }
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         match (std::mem::replace(&mut self.stage, Stage::Start), answer) {
-            (Stage::Looking(asked), Answer::Head(head)) => self.looked(env, asked, head),
-            (Stage::Locked(asked, head), answer @ Answer::Unwrapped(_)) => {
-                let keys = env.learn(&head.metadata, &self.name, &unwrapped(answer)?)?;
-                self.unlocked(env, asked, head, keys)
+            (Stage::Looking(asked, mut look), answer) => {
+                let looked = look.answered(env, answer)?;
+                self.looked(env, asked, look, looked)
             }
-            (Stage::Surveying(asked, stored, keys, mut survey), Answer::Head(head)) => match survey.answered(head)? {
-                Found::Layout(layout) => self.surveyed(env, asked, stored, keys, layout),
-                Found::Nothing => {
-                    Err(RequestError::NotImplemented("a range of a multipart object in this store").into())
-                }
-                Found::Ask(request) => {
-                    self.stage = Stage::Surveying(asked, stored, keys, survey);
-                    Ok(HeadStep::Wait(Call::Head(request)))
-                }
-            },
             (Stage::Whole(mut whole), answer) => {
                 let step = whole.answer(env, answer);
                 self.stage = Stage::Whole(whole);
@@ -321,6 +274,7 @@ impl Asked {
         Self {
             what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),
             path: object_path(&path),
+            without_part: part.map(|_| query::retain(&path, |name| name != "partNumber")),
             if_range: text("if-range").map(str::to_owned),
             has_condition: text("if-match").is_some_and(|etags| etags != "*")
                 || head.headers.has("if-unmodified-since"),
@@ -328,15 +282,12 @@ impl Asked {
         }
     }
 
-    /// What is asked of an object with this ETag and layout.
-    fn resolve(&self, etag: &str, layout: &Layout) -> Resolved {
+    /// What is asked of the object with this head.
+    fn resolve(&self, head: &StoredHead) -> Resolved {
         match self.what {
-            _ if self.if_range.as_ref().is_some_and(|condition| condition != etag) => Resolved::Whole,
-            What::Range(range) => range.resolve(layout.plain_len()),
-            What::Part(number) => match layout.part(number).map(|(start, end)| (start, end.checked_sub(1))) {
-                Some((start, Some(last))) => Span::new(start, last).map_or(Resolved::Whole, Resolved::Part),
-                _ => Resolved::Unsatisfiable,
-            },
+            _ if self.if_range.as_ref().is_some_and(|condition| *condition != head.etag) => Resolved::Whole,
+            What::Range(range) => range.resolve(head.layout.plain_len()),
+            What::Part(number) => part(number, head),
             What::Whole => Resolved::Whole,
         }
     }
@@ -344,22 +295,25 @@ impl Asked {
     /// Whether a head that is known needs no second look: only the store can say that a range is beyond the object's
     /// end, or that the client's own conditions hold, which our If-Match would hide.
     fn may_use(&self, known: &StoredHead) -> bool {
-        let layout = known.layout.clone().or_else(|| Layout::single(plain_len(known.sealed_len)?));
-        let resolved = layout.map(|layout| self.resolve(&known.etag, &layout));
-        !self.has_condition && resolved.is_some_and(|resolved| resolved != Resolved::Unsatisfiable)
+        !self.has_condition && self.resolve(known) != Resolved::Unsatisfiable
     }
 }
 
-fn head_request(path: &str, headers: &Headers) -> HeadRequest {
-    let names = CONDITIONS.iter().chain(&ON_BEHALF);
-    let kept = names.filter_map(|name| Some(((*name).to_owned(), headers.text(name).ok()??.to_owned())));
-    HeadRequest { path: path.to_owned(), headers: kept.collect() }
+/// An object that no multipart upload made, or that was copied since, is a part by itself.
+fn part(number: u16, head: &StoredHead) -> Resolved {
+    let found = match head.metadata.is_multipart() {
+        true => head.layout.part(number),
+        false => (number == 1).then_some((0, head.layout.plain_len())),
+    };
+    match found {
+        Some((start, end)) if start < end => Span::new(start, end - 1).map_or(Resolved::Whole, Resolved::Part),
+        Some(_) => Resolved::Whole,
+        None => Resolved::Unsatisfiable,
+    }
 }
 
-/// The head of an encrypted object. None if it is not ours.
-fn stored_head(head: &ResponseHead) -> Result<Option<StoredHead>, Error> {
-    let Some(metadata) = Metadata::from_headers(&head.headers)? else { return Ok(None) };
-    let sealed_len = content_length(head)?.ok_or(IntegrityError::Response("its head states no length"))?;
-    let etag = head.headers.text("etag").ok().flatten().ok_or(IntegrityError::Response("its head has no ETag"))?;
-    Ok(Some(StoredHead { metadata, sealed_len, etag: etag.to_owned(), layout: None }))
+/// Those headers of a request that a request of the filter's own repeats.
+pub fn kept<'a>(headers: &Headers, names: impl IntoIterator<Item = &'a &'a str>) -> Vec<(String, String)> {
+    let kept = |name: &&str| Some(((*name).to_owned(), headers.text(name).ok()??.to_owned()));
+    names.into_iter().filter_map(kept).collect()
 }

@@ -1,4 +1,6 @@
 //! ListObjects, ListObjectsV2, ListObjectVersions and ListParts: the store's document, with sizes in plaintext terms.
+//! ListMultipartUploads: the store's document as it is, UploadIds and all, which are good for ListParts and
+//! AbortMultipartUpload.
 
 use super::rewriting::Rewriting;
 use super::{Body, Env, HeadStep, Role};
@@ -7,6 +9,7 @@ use crate::format::layout::plain_len;
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::s3::listing::{Element, OBJECTS, PARTS, TextRewriter};
 use crate::s3::multipart::UploadId;
+use crate::s3::query;
 use crate::sigv4::credentials;
 
 /// A listing.
@@ -17,6 +20,7 @@ pub struct List {
 
 enum Kind {
     Objects,
+    Uploads,
     Parts(UploadId),
 }
 
@@ -24,6 +28,11 @@ impl List {
     /// A listing of a bucket's objects or their versions.
     pub fn objects() -> Self {
         Self { kind: Kind::Objects, rewriting: Rewriting::default() }
+    }
+
+    /// A listing of the uploads in progress.
+    pub fn uploads() -> Self {
+        Self { kind: Kind::Uploads, rewriting: Rewriting::default() }
     }
 
     /// A listing of an upload's parts.
@@ -34,6 +43,7 @@ impl List {
     /// Whose sizes are those of ciphertext. None: one cannot tell.
     fn sealed_sizes(&self, env: &Env<'_>) -> Option<&'static [Element]> {
         match self.kind {
+            Kind::Uploads => None,
             Kind::Objects if env.config.mixed_buckets => None,
             Kind::Objects => Some(OBJECTS),
             Kind::Parts(_) => Some(PARTS),
@@ -45,8 +55,12 @@ impl Role for List {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
-        if let Kind::Parts(upload_id) = &self.kind {
-            upload_id.address(&path, &mut edits);
+        match &self.kind {
+            Kind::Objects => {}
+            Kind::Uploads => {
+                edits.set(":path", query::map(&path, "upload-id-marker", |id| UploadId::parse(id).upstream))
+            }
+            Kind::Parts(upload_id) => edits.set(":path", upload_id.address(&path)),
         }
         Rewriting::prepare(&mut edits);
         Ok(HeadStep::Forward(edits))

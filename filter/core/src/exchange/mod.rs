@@ -4,29 +4,37 @@
 //! what it answers. It holds at most about a segment of a body at any time. After an [`Error`] an exchange must be
 //! dropped: the client gets an error reply, or, after a head went out, a broken transfer.
 
+mod call;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_multipart_upload;
 mod dek;
 mod get_object;
+mod get_object_attributes;
 mod get_range;
+mod hop;
 mod list;
+mod look;
 mod pass_through;
 mod put_object;
 mod rewriting;
 mod sealing;
+mod source;
 mod survey;
+mod upload_keys;
 mod upload_part;
+mod upload_part_copy;
 
 use std::time::Duration;
+
+pub use call::{Answer, Call, Payload, Reply, StoreAnswer, StoreRequest};
 
 use crate::caches::Caches;
 use crate::config::Config;
 use crate::entropy::Entropy;
-use crate::error::{Error, IntegrityError, InternalError, KmsError, RequestError};
-use crate::format::metadata::{self, WrappedDek};
+use crate::error::{Error, InternalError, RequestError};
+use crate::format::metadata;
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
-use crate::keys::{Dek, ObjectName};
 use crate::s3::operation::{self, Operation};
 use crate::s3::virtual_host::to_path_style;
 
@@ -49,37 +57,8 @@ pub enum HeadStep {
     Forward(HeadEdits),
     /// It is held, body and all, until [`Exchange::answer`] has the answer to this.
     Wait(Call),
-}
-
-/// What an exchange asks of others.
-#[derive(Debug)]
-pub enum Call {
-    /// Wrap this DEK for this object.
-    Wrap(Dek, ObjectName),
-    /// Unwrap this DEK, which is this object's.
-    Unwrap(WrappedDek, ObjectName),
-    /// Ask the store for this head.
-    Head(HeadRequest),
-}
-
-/// A HEAD of the filter's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadRequest {
-    /// The path, with the query.
-    pub path: String,
-    /// Headers, without pseudo-headers.
-    pub headers: Vec<(String, String)>,
-}
-
-/// The answer to a [`Call`].
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Call::Wrap`].
-    Wrapped(Result<WrappedDek, KmsError>),
-    /// To [`Call::Unwrap`].
-    Unwrapped(Result<Dek, KmsError>),
-    /// To [`Call::Head`]. None: the store did not answer.
-    Head(Option<ResponseHead>),
+    /// It goes nowhere: the client is answered with this.
+    Reply(Reply),
 }
 
 /// What becomes of a window of a body.
@@ -162,11 +141,16 @@ fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
         Operation::GetObject { name, .. } | Operation::HeadObject { name, .. } => {
             Box::new(get_object::GetObject::new(name, &head.path))
         }
+        Operation::GetObjectAttributes(name) => Box::new(get_object_attributes::GetObjectAttributes::new(name)),
         Operation::CopyObject { name, source } => Box::new(copy_object::CopyObject::new(name, source)),
         Operation::ListObjects => Box::new(list::List::objects()),
+        Operation::ListMultipartUploads => Box::new(list::List::uploads()),
         Operation::CreateMultipartUpload(name) => Box::new(create_multipart_upload::CreateMultipartUpload::new(name)),
         Operation::UploadPart { name, part, upload_id } => {
             Box::new(upload_part::UploadPart::new(name, part, upload_id))
+        }
+        Operation::UploadPartCopy { name, part, upload_id, source } => {
+            Box::new(upload_part_copy::UploadPartCopy::new(name, part, upload_id, source))
         }
         Operation::CompleteMultipartUpload(upload_id) => {
             Box::new(complete_multipart_upload::CompleteMultipartUpload::new(upload_id))
@@ -211,17 +195,6 @@ fn no_body(window: &[u8]) -> Result<Body, Error> {
     match window.is_empty() {
         true => Ok(Body::Unchanged),
         false => Err(RequestError::InvalidRequest("this operation has no body").into()),
-    }
-}
-
-/// The DEK that [`Call::Unwrap`] asked for.
-fn unwrapped(answer: Answer) -> Result<Dek, Error> {
-    match answer {
-        Answer::Unwrapped(Ok(dek)) => Ok(dek),
-        // The shim did its part: it is the store that hands out another object's DEK.
-        Answer::Unwrapped(Err(KmsError::ContextMismatch)) => Err(IntegrityError::WrappedDek.into()),
-        Answer::Unwrapped(Err(error)) => Err(error.into()),
-        _ => Err(InternalError("the answer is to another question").into()),
     }
 }
 

@@ -68,7 +68,7 @@ impl Role for PassThrough {
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
         if let Some(upload_id) = &self.upload_id {
-            upload_id.address(&path, &mut edits);
+            edits.set(":path", upload_id.address(&path));
         }
         Ok(HeadStep::Forward(edits))
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::dek::NewDek;
 use super::sealing::{Sealing, Writing};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
-use crate::error::{Error, InternalError};
+use crate::error::Error;
 use crate::format::metadata::{self, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
@@ -68,10 +68,7 @@ impl Role for PutObject {
 
     fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         let Wrapping { dek, upload, edits } = self.writing.take()?;
-        let Answer::Wrapped(wrapped) = answer else {
-            return Err(InternalError("the answer is to another question").into());
-        };
-        let wrapped = wrapped?;
+        let wrapped = answer.wrapped()?;
         let keys = Rc::new(ObjectKeys::derive(&dek)?);
         env.remember(wrapped.clone(), &self.name, &keys);
         self.begin_sealing(upload, keys, &wrapped, edits)

@@ -1,10 +1,12 @@
 //! Where the parts of a multipart object lie: the store is asked for the heads of single parts.
 //!
 //! Two answers are enough if all parts but the last are of one length, as nearly all clients send them: the first part's,
-//! which also says how many there are, and the last one's. If those two do not add up, every part is asked for.
+//! which also says how many there are, and the last one's. If those two do not add up, every part is asked for. If the
+//! store does not know parts by their numbers, the segments say where they lie.
 
-use super::HeadRequest;
+use super::call::{StoreAnswer, StoreRequest};
 use super::get_object::content_length;
+use super::hop::{Hop, Hopped};
 use crate::error::{Error, IntegrityError};
 use crate::format::layout::Layout;
 use crate::format::segment::MAX_PART;
@@ -21,53 +23,69 @@ pub struct Survey {
     stage: Stage,
 }
 
-#[derive(Clone, Copy)]
 enum Stage {
     First,
     Last { first: u64 },
     Each { next: u16 },
+    Hopping(Hop),
 }
 
 /// What a survey came to.
 pub enum Found {
     /// This is to be asked next.
-    Ask(HeadRequest),
+    Ask(StoreRequest),
     /// The parts are known.
     Layout(Layout),
-    /// The store does not say.
-    Nothing,
 }
 
 impl Survey {
     /// Begins with the object at `path`, which has that ETag and a body of that many bytes.
-    pub fn begin(path: String, etag: String, sealed_len: u64) -> (Self, HeadRequest) {
+    pub fn begin(path: String, etag: String, sealed_len: u64) -> (Self, StoreRequest) {
         let survey = Self { path, etag, sealed_len, parts: 0, layout: Layout::default(), stage: Stage::First };
         let request = survey.head_of(1);
         (survey, request)
     }
 
     /// The answer to the request that was last given.
-    pub fn answered(&mut self, head: Option<ResponseHead>) -> Result<Found, Error> {
-        let head = head.ok_or(Error::StoreUnavailable)?;
-        match head.status {
-            200 | 206 => {}
-            404 | 412 => return Err(Error::ObjectChanged),
-            _ => return Ok(Found::Nothing),
-        }
-        let len = content_length(&head)?.ok_or(IntegrityError::Response("a part's head states no length"))?;
-        match self.stage {
-            Stage::First => self.first(len, &head),
-            Stage::Last { first } => self.last(first, len),
-            Stage::Each { next } => {
-                self.push(1, len)?;
+    pub fn answered(&mut self, answer: &StoreAnswer) -> Result<Found, Error> {
+        match (&mut self.stage, answer.head.status) {
+            (Stage::Hopping(hop), _) => {
+                let hopped = hop.answered(answer)?;
+                Ok(self.hopped(hopped))
+            }
+            (_, 404 | 412) => Err(Error::ObjectChanged),
+            (Stage::First, 200 | 206) => self.first(&answer.head),
+            (Stage::Last { first }, 200 | 206) => {
+                let first = *first;
+                self.last(first, length(&answer.head)?)
+            }
+            (Stage::Each { next }, 200 | 206) => {
+                let next = *next;
+                self.push(1, length(&answer.head)?)?;
                 self.each(next + 1)
             }
+            // Whatever it says of a parameter that it does not know.
+            _ => self.hop(),
         }
     }
 
-    fn first(&mut self, len: u64, head: &ResponseHead) -> Result<Found, Error> {
+    fn hop(&mut self) -> Result<Found, Error> {
+        let (hop, hopped) = Hop::begin(self.sealed_len)?;
+        self.stage = Stage::Hopping(hop);
+        Ok(self.hopped(hopped))
+    }
+
+    fn hopped(&self, hopped: Hopped) -> Found {
+        match hopped {
+            Hopped::Look(span) => Found::Ask(StoreRequest::get_range(self.path.clone(), self.etag.clone(), span)),
+            Hopped::Over(layout) => Found::Layout(layout),
+        }
+    }
+
+    fn first(&mut self, head: &ResponseHead) -> Result<Found, Error> {
         let count = head.headers.text("x-amz-mp-parts-count").ok().flatten().and_then(parse_length);
-        let Some(parts) = count.and_then(|count| u16::try_from(count).ok()) else { return Ok(Found::Nothing) };
+        let Some(parts) = count.and_then(|count| u16::try_from(count).ok()) else { return self.hop() };
+        let len = length(head)?;
         if !(1..=MAX_PART).contains(&parts) {
             return Err(IntegrityError::Response("it has an impossible number of parts").into());
         }
@@ -108,20 +126,29 @@ impl Survey {
         self.layout.push(count, len).ok_or(IntegrityError::Response("a part has an impossible length"))
     }
 
-    fn head_of(&self, part: u16) -> HeadRequest {
+    fn head_of(&self, part: u16) -> StoreRequest {
         let separator = if self.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{separator}partNumber={part}", self.path);
-        HeadRequest { path, headers: vec![("if-match".to_owned(), self.etag.clone())] }
+        StoreRequest::head(path, vec![("if-match".to_owned(), self.etag.clone())])
     }
+}
+
+fn length(head: &ResponseHead) -> Result<u64, IntegrityError> {
+    content_length(head)?.ok_or(IntegrityError::Response("a part's head states no length"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::call::Payload;
     use crate::http::Headers;
 
+    fn answer(status: u16, headers: Headers) -> StoreAnswer {
+        StoreAnswer { head: ResponseHead { status, headers, is_end: true }, body: Payload::default() }
+    }
+
     /// Surveys an object of parts with these body lengths; gives the result and the parts that were asked for.
-    fn survey(parts: &[u64]) -> (Found, Vec<u16>) {
+    fn survey(parts: &[u64]) -> (Layout, Vec<u16>) {
         let (mut survey, mut request) = Survey::begin("/b/k?versionId=1".into(), "\"e\"".into(), parts.iter().sum());
         let mut asked = Vec::new();
         loop {
@@ -132,9 +159,9 @@ mod tests {
                 ("x-amz-mp-parts-count", parts.len().to_string()),
             ];
             let headers: Headers = headers.into_iter().collect();
-            match survey.answered(Some(ResponseHead { status: 206, headers, is_end: true })).unwrap() {
+            match survey.answered(&answer(206, headers)).unwrap() {
                 Found::Ask(next) => request = next,
-                found => return (found, asked),
+                Found::Layout(layout) => return (layout, asked),
             }
         }
     }
@@ -150,8 +177,7 @@ mod tests {
             (&[100, 200], &[1, 2]),
         ];
         for (parts, expected) in cases {
-            let (found, asked) = survey(parts);
-            let Found::Layout(layout) = found else { panic!("{parts:?}") };
+            let (layout, asked) = survey(parts);
             let mut walked = Layout::default();
             parts.iter().for_each(|part| walked.push(1, *part).unwrap());
             assert_eq!(layout, walked, "{parts:?}");
@@ -160,10 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_part_numbers_says_nothing() {
-        let (mut survey, _) = Survey::begin("/b/k".into(), "\"e\"".into(), 49);
-        let headers: Headers = [("content-length", "49")].into_iter().collect();
-        let found = survey.answered(Some(ResponseHead { status: 200, headers, is_end: true })).unwrap();
-        assert!(matches!(found, Found::Nothing));
+    fn a_store_without_part_numbers_is_asked_for_segments() {
+        for status in [200, 400, 501] {
+            let (mut survey, _) = Survey::begin("/b/k".into(), "\"e\"".into(), 49);
+            let headers: Headers = [("content-length", "49")].into_iter().collect();
+            let Found::Ask(request) = survey.answered(&answer(status, headers)).unwrap() else { panic!("{status}") };
+            assert_eq!((request.method, request.path.as_str()), ("GET", "/b/k"));
+            assert_eq!(request.headers[0], ("range".to_owned(), "bytes=0-31".to_owned()));
+        }
     }
 }

@@ -98,6 +98,11 @@ impl Layout {
         self.sealed_len
     }
 
+    /// The number of parts, 0 to 10,000.
+    pub fn parts(&self) -> u16 {
+        self.parts
+    }
+
     /// Offsets of a part's first plaintext byte and behind its last. None if there is no such part.
     pub fn part(&self, number: u16) -> Option<(u64, u64)> {
         let mut before = number.checked_sub(1)?;

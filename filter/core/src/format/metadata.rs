@@ -115,6 +115,11 @@ impl Metadata {
         &self.wrapped_dek
     }
 
+    /// Whether the object is a multipart upload's, and no copy of one.
+    pub fn is_multipart(&self) -> bool {
+        self.extent.plain_len.is_none() && self.extent.parts.is_none()
+    }
+
     /// Checks the MAC in constant time (FORMAT 4.3).
     pub fn verify(&self, keys: &ObjectKeys) -> Result<&Extent, MetadataError> {
         let mac = mac(&keys.metadata, &self.wrapped_dek, &self.extent).map_err(|_| MetadataError::Mac)?;

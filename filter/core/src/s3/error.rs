@@ -3,6 +3,7 @@
 
 use crate::error::{Error, KmsError, RequestError};
 use crate::s3::range::ContentRange;
+use crate::s3::xml::escape;
 
 /// An error as S3 tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl From<&Error> for S3Error {
             Error::Kms(KmsError::Unavailable) => (503, "ServiceUnavailable"),
             Error::Kms(KmsError::Denied) => (403, "AccessDenied"),
             Error::Kms(KmsError::ContextMismatch | KmsError::Invalid | KmsError::Garbage) => (502, "InternalError"),
-            Error::ObjectChanged => (503, "SlowDown"),
+            Error::ObjectChanged | Error::TooManyCopies => (503, "SlowDown"),
             Error::StoreUnavailable => (503, "ServiceUnavailable"),
             Error::Internal(_) => (500, "InternalError"),
         };
@@ -46,6 +47,8 @@ fn request(error: &RequestError) -> (u16, &'static str) {
         RequestError::AwsChunked(error) => (status(error.code()), error.code()),
         RequestError::NotImplemented(_) => (501, "NotImplemented"),
         RequestError::InvalidRange { .. } => (416, "InvalidRange"),
+        RequestError::InvalidPartNumber => (416, "InvalidPartNumber"),
+        RequestError::CopyRange { .. } => (400, "InvalidArgument"),
         RequestError::PreconditionFailed => (412, "PreconditionFailed"),
         RequestError::NoSuchSource => (404, "NoSuchKey"),
         RequestError::SourceDenied => (403, "AccessDenied"),
@@ -53,7 +56,7 @@ fn request(error: &RequestError) -> (u16, &'static str) {
         RequestError::MalformedXml => (400, "MalformedXML"),
         RequestError::InvalidPartOrder | RequestError::PartNumberGap => (400, "InvalidPartOrder"),
         RequestError::MissingContentLength => (411, "MissingContentLength"),
-        RequestError::EntityTooLarge => (400, "EntityTooLarge"),
+        RequestError::EntityTooLarge | RequestError::CopyTooLarge { .. } => (400, "EntityTooLarge"),
         RequestError::IncompleteBody | RequestError::BodyTooLong => (400, "IncompleteBody"),
         RequestError::Checksum(error) => (status(error.code()), error.code()),
         RequestError::Unencrypted => (403, "AccessDenied"),
@@ -81,23 +84,6 @@ impl S3Error {
             escape(request_id)
         )
     }
-}
-
-/// XML character data: markup escaped, and what XML 1.0 cannot hold at all replaced.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\t' | '\n' | '\r' => escaped.push(character),
-            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use sha2::Sha256;
 use crate::error::{InternalError, RequestError};
 use crate::format::metadata::WrappedDek;
 use crate::format::segment::MAX_PART;
-use crate::http::HeadEdits;
 use crate::keys::ObjectKeys;
 use crate::s3::query;
 
@@ -49,9 +48,9 @@ impl UploadId {
         }
     }
 
-    /// Names the upload in a request's path as the store knows it.
-    pub fn address(&self, path: &str, edits: &mut HeadEdits) {
-        edits.set(":path", query::replace(path, "uploadId", &self.upstream));
+    /// A request's path that names the upload as the store knows it.
+    pub fn address(&self, path: &str) -> String {
+        query::replace(path, "uploadId", &self.upstream)
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Operation {
         /// `partNumber`, if it is there.
         part: Option<u16>,
     },
+    /// GetObjectAttributes.
+    GetObjectAttributes(ObjectName),
     /// CopyObject.
     CopyObject {
         /// The object that is written.
@@ -40,6 +42,8 @@ pub enum Operation {
     },
     /// ListObjects, ListObjectsV2, ListObjectVersions.
     ListObjects,
+    /// ListMultipartUploads.
+    ListMultipartUploads,
     /// CreateMultipartUpload.
     CreateMultipartUpload(ObjectName),
     /// UploadPart.
@@ -50,6 +54,17 @@ pub enum Operation {
         part: u16,
         /// The upload.
         upload_id: UploadId,
+    },
+    /// UploadPartCopy.
+    UploadPartCopy {
+        /// The object that is written.
+        name: ObjectName,
+        /// The part's number, 1 to 10,000.
+        part: u16,
+        /// The upload.
+        upload_id: UploadId,
+        /// The object that is read.
+        source: CopySource,
     },
     /// CompleteMultipartUpload.
     CompleteMultipartUpload(UploadId),
@@ -112,7 +127,10 @@ const BUCKET_SUBRESOURCES: [&str; 25] = [
 ];
 
 /// Subresources of a bucket that can be read and not written.
-const BUCKET_READS: [&str; 3] = ["location", "policyStatus", "uploads"];
+const BUCKET_READS: [&str; 2] = ["location", "policyStatus"];
+
+/// What makes a PUT a copy.
+const COPY_SOURCE: &str = "x-amz-copy-source";
 
 /// Parameters that change nothing about what a request is: the SDKs' name for the operation, and signatures.
 fn is_neutral(name: &str) -> bool {
@@ -162,7 +180,7 @@ fn get_object(target: Target, query: &Query) -> Result<Operation, RequestError> 
     }
     match () {
         () if query.has("torrent") => Err(RequestError::NotImplemented("GetObjectTorrent")),
-        () if query.has("attributes") => Err(RequestError::NotImplemented("GetObjectAttributes")),
+        () if query.has("attributes") => Ok(Operation::GetObjectAttributes(target.into_name()?)),
         () if query.has_any(&OBJECT_SUBRESOURCES) => Ok(Operation::PassThrough(RequestBody::None)),
         // S3 ignores a parameter that it does not know, and so this is a GetObject.
         () => Ok(Operation::GetObject { part: part_number(query)?, name: target.into_name()? }),
@@ -178,13 +196,16 @@ fn put_object(target: Target, query: &Query, head: &RequestHead) -> Result<Opera
         () if query.has_other_than(is_neutral) => Err(RequestError::NotImplemented("this kind of PUT")),
         () if has_header("x-amz-write-offset-bytes") => Err(RequestError::NotImplemented("appending to an object")),
         () if has_header("x-amz-rename-source") => Err(RequestError::NotImplemented("RenameObject")),
-        () if has_header("x-amz-copy-source") => {
-            let source = head.headers.text("x-amz-copy-source").ok().flatten();
-            let source = source.ok_or(RequestError::InvalidArgument("x-amz-copy-source is malformed"))?;
-            Ok(Operation::CopyObject { source: CopySource::parse(source)?, name: target.into_name()? })
+        () if has_header(COPY_SOURCE) => {
+            Ok(Operation::CopyObject { source: copy_source(head)?, name: target.into_name()? })
         }
         () => Ok(Operation::PutObject(target.into_name()?)),
     }
+}
+
+fn copy_source(head: &RequestHead) -> Result<CopySource, RequestError> {
+    let source = head.headers.text(COPY_SOURCE).ok().flatten();
+    CopySource::parse(source.ok_or(RequestError::InvalidArgument("x-amz-copy-source is malformed"))?)
 }
 
 fn put_part(target: Target, query: &Query, head: &RequestHead) -> Result<Operation, RequestError> {
@@ -192,10 +213,13 @@ fn put_part(target: Target, query: &Query, head: &RequestHead) -> Result<Operati
     let (Some(upload_id), Some(part)) = (upload_id(query), query.value("partNumber")) else {
         return Err(RequestError::InvalidArgument("a part has a partNumber and an uploadId"));
     };
+    let part = parse_part_number(part)?;
     match () {
         () if query.has_other_than(is_known) => Err(RequestError::NotImplemented("this kind of PUT")),
-        () if head.headers.has("x-amz-copy-source") => Err(RequestError::NotImplemented("UploadPartCopy")),
-        () => Ok(Operation::UploadPart { part: parse_part_number(part)?, upload_id, name: target.into_name()? }),
+        () if head.headers.has(COPY_SOURCE) => {
+            Ok(Operation::UploadPartCopy { part, upload_id, source: copy_source(head)?, name: target.into_name()? })
+        }
+        () => Ok(Operation::UploadPart { part, upload_id, name: target.into_name()? }),
     }
 }
 
@@ -217,6 +241,7 @@ fn get_bucket(query: &Query) -> Result<Operation, RequestError> {
         () if query.has_any(&BUCKET_SUBRESOURCES) || query.has_any(&BUCKET_READS) => {
             Ok(Operation::PassThrough(RequestBody::None))
         }
+        () if query.has("uploads") => Ok(Operation::ListMultipartUploads),
         // S3 ignores a parameter that it does not know, and so this is a listing.
         () => Ok(Operation::ListObjects),
     }

@@ -78,9 +78,17 @@ pub fn retain(path: &str, is_kept: impl Fn(&str) -> bool) -> String {
 
 /// The path with another value for the parameter `name`, everything else byte for byte as it was.
 pub fn replace(path: &str, name: &str, value: &str) -> String {
-    edit(path, |n, parameter| match n == name {
-        true => Some(format!("{n}={}", utf8_percent_encode(value, RESERVED))),
-        false => Some(parameter.to_owned()),
+    map(path, name, |_| value.to_owned())
+}
+
+/// The path with the value that `change` makes of the parameter `name`'s, everything else byte for byte as it was.
+pub fn map(path: &str, name: &str, change: impl Fn(&str) -> String) -> String {
+    edit(path, |n, parameter| {
+        let value = parameter.split_once('=').map(|(_, value)| decode(value).unwrap_or_default()).unwrap_or_default();
+        match n == name {
+            true => Some(format!("{n}={}", utf8_percent_encode(&change(&value), RESERVED))),
+            false => Some(parameter.to_owned()),
+        }
     })
 }
 

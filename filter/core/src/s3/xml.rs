@@ -1,4 +1,4 @@
-//! The little of XML that has to be understood as such.
+//! The little of XML that has to be understood, or written, as such.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -15,6 +15,30 @@ pub fn has_root(document: &[u8], name: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// A document of S3's, with this root element and what is in it.
+pub fn document(root: &str, content: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{root}>"
+    )
+}
+
+/// XML character data: markup escaped, and what XML 1.0 cannot hold at all replaced.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' | '\n' | '\r' => escaped.push(character),
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod message;
 mod noise;
 mod stack;
 mod store;
+pub mod upload;
 
 pub use client::Outcome;
 pub use kms::Mood;

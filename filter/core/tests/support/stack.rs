@@ -5,7 +5,7 @@ use std::time::Duration;
 use s3ep_core::caches::Caches;
 use s3ep_core::config::Config;
 use s3ep_core::error::Error;
-use s3ep_core::exchange::{Answer, Body, Call, Env, Exchange, HeadStep};
+use s3ep_core::exchange::{Answer, Body, Call, Env, Exchange, HeadStep, Payload, Reply, StoreAnswer};
 use s3ep_core::http::{HeadEdits, Headers, ResponseHead};
 use s3ep_core::s3::error::S3Error;
 use serde_json::{Value, json};
@@ -101,11 +101,12 @@ impl Stack {
     pub fn send(&mut self, request: &Request) -> Outcome {
         let began = self.step(|env| Exchange::begin(env, request.to_head()));
         let began = began.and_then(|(mut exchange, step)| {
-            let edits = self.settle(&mut exchange, step)?;
-            Ok((exchange, edits))
+            let settled = self.settle(&mut exchange, step)?;
+            Ok((exchange, settled))
         });
         let (mut exchange, edits) = match began {
-            Ok(began) => began,
+            Ok((exchange, Settled::Forward(edits))) => (exchange, edits),
+            Ok((_, Settled::Reply(reply))) => return Outcome::Complete(reply.into()),
             Err(error) => return Outcome::Refused(error.into()),
         };
         let (recorded, sent) = self.upload(&mut exchange, request, &edits);
@@ -129,12 +130,13 @@ impl Stack {
         result
     }
 
-    /// Carries out calls until the head may go on.
-    fn settle(&mut self, exchange: &mut Exchange, mut step: HeadStep) -> Result<HeadEdits, Error> {
+    /// Carries out calls until the head may go on, or the client is answered in the store's place.
+    fn settle(&mut self, exchange: &mut Exchange, mut step: HeadStep) -> Result<Settled, Error> {
         loop {
             self.shown.push(format!("{step:?}"));
             match step {
-                HeadStep::Forward(edits) => return Ok(edits),
+                HeadStep::Forward(edits) => return Ok(Settled::Forward(edits)),
+                HeadStep::Reply(reply) => return Ok(Settled::Reply(reply)),
                 HeadStep::Wait(call) => {
                     let answer = self.carry_out(&call);
                     self.shown.push(format!("{answer:?}"));
@@ -148,10 +150,11 @@ impl Stack {
         match call {
             Call::Wrap(dek, name) => Answer::Wrapped(self.kms.wrap(dek, name)),
             Call::Unwrap(wrapped, name) => Answer::Unwrapped(self.kms.unwrap(wrapped, name)),
-            Call::Head(_) if !self.is_store_up => Answer::Head(None),
-            Call::Head(request) => {
-                let StoreResponse { status, headers, .. } = self.store.head(request);
-                Answer::Head(Some(ResponseHead { status, headers, is_end: true }))
+            Call::Store(_) if !self.is_store_up => Answer::Stored(None),
+            Call::Store(request) => {
+                let StoreResponse { status, headers, body, is_end } = self.store.called(request);
+                let head = ResponseHead { status, headers, is_end };
+                Answer::Stored(Some(StoreAnswer { head, body: Payload(body) }))
             }
         }
     }
@@ -191,7 +194,8 @@ impl Stack {
         let head = ResponseHead { status: *status, headers: headers.clone(), is_end: *is_end };
         let step = self.step(|env| exchange.response_head(env, &head));
         let edits = match step.and_then(|step| self.settle(exchange, step)) {
-            Ok(edits) => edits,
+            Ok(Settled::Forward(edits)) => edits,
+            Ok(Settled::Reply(reply)) => return Outcome::Complete(reply.into()),
             Err(error) => return Outcome::Refused(error.into()),
         };
         let mut message = Message { status: *status, headers: apply(headers, &edits), body: Vec::new() };
@@ -212,6 +216,18 @@ impl Stack {
             append(released, window, self.step(|_| exchange.response_body(window, is_end))?);
         }
         if self.down.end == End::Trailers { self.step(|_| exchange.response_trailers()) } else { Ok(()) }
+    }
+}
+
+/// What becomes of a head in the end.
+enum Settled {
+    Forward(HeadEdits),
+    Reply(Reply),
+}
+
+impl From<Reply> for Message {
+    fn from(Reply { status, headers, body }: Reply) -> Self {
+        Self { status, headers: headers.into_iter().collect(), body }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use s3ep_core::exchange::HeadRequest;
+use s3ep_core::exchange::{Payload, StoreRequest};
 use s3ep_core::http::Headers;
 use s3ep_core::s3::checksum::{Algorithm, Digest};
-use s3ep_core::s3::range::{ByteRange, ContentRange, Resolved};
+use s3ep_core::s3::range::{ByteRange, ContentRange, Resolved, Span};
 
 /// An object as it is stored.
 #[derive(Debug, Clone)]
@@ -15,12 +15,14 @@ pub struct Object {
     pub etag: String,
     /// Dates are compared as text: tests take them from one minute.
     pub last_modified: String,
+    /// The lengths of the parts of a multipart upload.
+    pub parts: Vec<usize>,
 }
 
 impl Object {
     pub fn new(headers: &[(&str, &str)], body: &[u8]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Self { headers, etag: etag(body), body: body.to_vec(), last_modified: date(0) }
+        Self { headers, etag: etag(body), body: body.to_vec(), last_modified: date(0), parts: Vec::new() }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -90,7 +92,17 @@ pub struct Store {
     pub ignores_range: bool,
     /// As some stores do.
     pub ignores_if_match: bool,
+    /// As some stores do.
+    pub ignores_part_numbers: bool,
+    /// Uploads in progress, by their UploadIds.
+    uploads: BTreeMap<String, Upload>,
     written: u32,
+}
+
+/// An upload in progress.
+struct Upload {
+    headers: Vec<(String, String)>,
+    parts: BTreeMap<u16, Vec<u8>>,
 }
 
 impl Store {
@@ -111,12 +123,11 @@ impl Store {
         self.requests.last().unwrap()
     }
 
-    /// The proxy's own HEAD, under the store's own name.
-    pub fn head(&mut self, request: &HeadRequest) -> StoreResponse {
-        let headers = request.headers.clone().into_iter().collect();
-        let (method, path) = ("HEAD".into(), request.path.clone());
-        let recorded = Recorded { method, path, headers, body: Vec::new(), is_whole: true, answered: 0 };
-        self.receive(recorded).unwrap()
+    /// A request of the proxy's own, under the store's own name.
+    pub fn called(&mut self, request: &StoreRequest) -> StoreResponse {
+        let StoreRequest { method, path, headers, body: Payload(body) } = request.clone();
+        let (method, headers) = (method.to_owned(), headers.into_iter().collect());
+        self.receive(Recorded { method, path, headers, body, is_whole: true, answered: 0 }).unwrap()
     }
 
     /// Takes a request. None: it is not whole, and so the store goes on waiting.
@@ -136,6 +147,9 @@ impl Store {
         let path = path.to_owned();
         let is_object = path.trim_start_matches('/').contains('/') && !path.ends_with('/');
         match request.method.as_str() {
+            "POST" if is_object && query == "uploads" => self.create_upload(request),
+            "PUT" if query.contains("partNumber=") => self.put_part(request),
+            "POST" if is_object && query.starts_with("uploadId=") => self.complete(path, request),
             "PUT" if is_object && !query.contains("tagging") && !query.contains("acl") => self.put(path, request),
             "GET" | "HEAD" if is_object => self.read(&path, request),
             "GET" => StoreResponse::new(200, vec![("content-type".into(), "application/xml".into())], self.listing()),
@@ -148,20 +162,54 @@ impl Store {
         if request.header("if-none-match") == Some("*") && self.objects.contains_key(&path) {
             return StoreResponse::error(412, "PreconditionFailed");
         }
-        let of_object = |name: &str| name.starts_with("x-amz-meta-") || KEPT.contains(&name);
-        let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
-        let headers = request.headers.iter().filter(|(name, _)| of_object(name));
-        let headers = headers.map(|(name, value)| (name.to_owned(), text(value))).collect();
         let object = Object {
-            headers,
+            headers: of_object(request),
             body: request.body.clone(),
             etag: etag(&request.body),
             last_modified: date(self.written),
+            parts: Vec::new(),
         };
         self.written += 1;
         let told = vec![("etag".into(), object.etag.clone()), ("x-amz-checksum-crc32".into(), "AAAAAA==".into())];
         self.objects.insert(path, object);
         StoreResponse::new(200, told, Vec::new())
+    }
+
+    fn create_upload(&mut self, request: &Recorded) -> StoreResponse {
+        let upload_id = format!("upload.{}", self.uploads.len());
+        let body =
+            format!("<InitiateMultipartUploadResult><UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>");
+        self.uploads.insert(upload_id, Upload { headers: of_object(request), parts: BTreeMap::new() });
+        StoreResponse::new(200, Vec::new(), body.into_bytes())
+    }
+
+    fn put_part(&mut self, request: &Recorded) -> StoreResponse {
+        let number = parameter(&request.path, "partNumber").unwrap().parse().unwrap();
+        let upload_id = parameter(&request.path, "uploadId");
+        let Some(upload) = upload_id.and_then(|upload_id| self.uploads.get_mut(upload_id)) else {
+            return StoreResponse::error(404, "NoSuchUpload");
+        };
+        upload.parts.insert(number, request.body.clone());
+        StoreResponse::new(200, vec![("etag".into(), etag(&request.body))], Vec::new())
+    }
+
+    /// Takes all parts that came, whatever the document says.
+    fn complete(&mut self, path: String, request: &Recorded) -> StoreResponse {
+        let upload_id = parameter(&request.path, "uploadId");
+        let Some(upload) = upload_id.and_then(|upload_id| self.uploads.remove(upload_id)) else {
+            return StoreResponse::error(404, "NoSuchUpload");
+        };
+        let body: Vec<u8> = upload.parts.values().flatten().copied().collect();
+        let object = Object {
+            headers: upload.headers,
+            etag: format!("{}-{}\"", etag(&body).trim_end_matches('"'), upload.parts.len()),
+            body,
+            last_modified: date(self.written),
+            parts: upload.parts.values().map(Vec::len).collect(),
+        };
+        self.written += 1;
+        self.objects.insert(path, object);
+        StoreResponse::new(200, Vec::new(), b"<CompleteMultipartUploadResult/>".to_vec())
     }
 
     fn read(&mut self, path: &str, request: &Recorded) -> StoreResponse {
@@ -191,11 +239,19 @@ impl Store {
         headers.push(("x-amz-checksum-crc64nvme".into(), "AAAAAAAAAAA=".into()));
         let is_current = request.header("if-range").is_none_or(|it| it == object.etag || it == object.last_modified);
         let range = request.header("range").filter(|_| is_current && !self.ignores_range).and_then(ByteRange::parse);
-        // The only part of an object that one PutObject wrote.
-        let range = if request.path.contains("?partNumber=1") && !object.body.is_empty() {
-            Some(ByteRange::From(0))
-        } else {
-            range
+        let part = parameter(&request.path, "partNumber").filter(|_| !self.ignores_part_numbers);
+        let range = match part.map(|number| number.parse::<usize>().unwrap()) {
+            None => range,
+            // The only part of an object that one PutObject wrote.
+            Some(1) if object.parts.is_empty() && object.body.is_empty() => None,
+            Some(1) if object.parts.is_empty() => Some(ByteRange::From(0)),
+            Some(number) if number > object.parts.len() => return StoreResponse::error(416, "InvalidPartNumber"),
+            Some(number) => {
+                headers.push(("x-amz-mp-parts-count".into(), object.parts.len().to_string()));
+                let start: usize = object.parts[..number - 1].iter().sum();
+                let last = (start + object.parts[number - 1]).checked_sub(1);
+                last.and_then(|last| Span::new(start as u64, last as u64)).map(ByteRange::Bounded)
+            }
         };
         let len = object.body.len() as u64;
         let (status, body) = match range.map_or(Resolved::Whole, |range| range.resolve(len)) {
@@ -237,6 +293,20 @@ impl Store {
         let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
         format!("{declaration}<ListBucketResult><Name>bucket</Name>{entries}</ListBucketResult>").into_bytes()
     }
+}
+
+/// The headers that an object keeps of the request that made it.
+fn of_object(request: &Recorded) -> Vec<(String, String)> {
+    let is_kept = |name: &str| name.starts_with("x-amz-meta-") || KEPT.contains(&name);
+    let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+    let kept = request.headers.iter().filter(|(name, _)| is_kept(name));
+    kept.map(|(name, value)| (name.to_owned(), text(value))).collect()
+}
+
+/// The value of a query parameter.
+fn parameter<'a>(path: &'a str, name: &str) -> Option<&'a str> {
+    let parameters = path.split_once('?')?.1.split('&').filter_map(|parameter| parameter.split_once('='));
+    parameters.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
 /// System metadata that S3 keeps with an object.
