@@ -187,6 +187,14 @@ impl Envoy {
         Ok(kibibytes * 1024)
     }
 
+    /// A counter or gauge of Envoy's, by its name.
+    pub fn stat(&self, name: &str) -> Result<u64> {
+        let url = format!("{}/stats?filter=^{name}$", self.admin_url);
+        let text = ureq::get(url).call()?.body_mut().read_to_string()?;
+        let value = text.trim().strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+        Ok(value.with_context(|| format!("no {name} in Envoy's statistics"))?.parse()?)
+    }
+
     /// Its process's id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

@@ -92,9 +92,8 @@ impl<'a> Builder<'a> {
         self.configuration.set_store(&store.endpoint);
         self.configuration.set_keys(&keys);
         let envoy = Envoy::start(self.setup, self.folder.path(), &self.configuration, &store.endpoint, &keys)?;
-        let endpoint = Endpoint::new(envoy.url.clone(), "S3EPCLIENT".to_owned(), random_hex()?);
         let stack = Stack {
-            client: S3Client::new(endpoint, BUCKET),
+            client: client_of(&envoy)?,
             direct: S3Client::new(store.endpoint.clone(), BUCKET),
             envoy,
             keys,
@@ -121,7 +120,35 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// One more Envoy in front of a stack's store and KMS.
+#[derive(Debug)]
+pub struct Replica {
+    /// Through this Envoy.
+    pub client: S3Client,
+    /// The Envoy.
+    pub envoy: Envoy,
+    _folder: TempDir,
+}
+
+/// A client that goes through this Envoy.
+fn client_of(envoy: &Envoy) -> Result<S3Client> {
+    let endpoint = Endpoint::new(envoy.url.clone(), "S3EPCLIENT".to_owned(), random_hex()?);
+    Ok(S3Client::new(endpoint, BUCKET))
+}
+
 impl Stack {
+    /// Starts one more Envoy, with the reference configuration, in front of the same store and KMS.
+    pub fn replica(&self, setup: &Setup) -> Result<Replica> {
+        let folder = run_dir()?;
+        let mut configuration = Configuration::reference()?;
+        configuration.set_filter(&setup.wasm);
+        configuration.set_port(0);
+        configuration.set_store(&self.store.endpoint);
+        configuration.set_keys(&self.keys);
+        let envoy = Envoy::start(setup, folder.path(), &configuration, &self.store.endpoint, &self.keys)?;
+        Ok(Replica { client: client_of(&envoy)?, envoy, _folder: folder })
+    }
+
     /// The stack's folder.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()

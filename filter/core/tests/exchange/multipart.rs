@@ -62,6 +62,15 @@ fn an_object_of_parts_is_the_parts() {
 }
 
 #[test]
+fn as_many_parts_as_s3_allows() {
+    let lengths: Vec<_> = (0..10_000).map(|number| 1 + number % 3).collect();
+    let (mut stack, plain) = holding(Mode::Envelope, &lengths);
+    assert!(stack.get(KEY).complete().body == plain);
+    let range = Request::get(KEY).header("range", "bytes=19000-19099");
+    assert!(stack.send(&range).complete().body == plain[19_000..19_100]);
+}
+
+#[test]
 fn a_part_is_read_by_its_number() {
     let lengths = [100_000, 7, 65_537];
     for (mode, ignores_part_numbers) in both([false, true]) {
