@@ -193,3 +193,14 @@ fn a_body_where_none_belongs_stays_here() {
         assert!(!stack.store.requests.iter().any(|upstream| contains(&upstream.body, BODY)), "{method} {path}");
     }
 }
+
+#[test]
+fn as_many_objects_are_deleted_at_once_as_s3_allows() {
+    let object = |number: usize| format!("<Object><Key>{number:01024}</Key></Object>");
+    let document = format!("<Delete>{}</Delete>", (0..1_000).map(object).collect::<String>());
+    let mut stack = Stack::new(Mode::Direct);
+    let request = Request::new("POST", "/bucket?delete").body(document.as_bytes());
+    let request = request.header("content-length", &document.len().to_string());
+    assert_eq!(stack.send(&request).complete().status, 200);
+    assert_eq!(stack.store.last().body, document.as_bytes());
+}
