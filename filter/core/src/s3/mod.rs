@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod checksum;
 pub mod copy_source;
 pub mod error;
+pub mod etag;
 pub mod listing;
 pub mod multipart;
 pub mod operation;
