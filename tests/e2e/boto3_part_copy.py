@@ -94,6 +94,9 @@ assert [part["Size"] for part in parts["Parts"]] == [6 * MIB, 8 * MIB + 2], part
 answer = s3.get_object_attributes(**source("part-copy/small"), ObjectAttributes=wanted)
 assert answer["ObjectSize"] == len(small) and "ObjectParts" not in answer, answer
 assert answer["LastModified"] == s3.head_object(**source("part-copy/small"))["LastModified"], answer
+s3.put_object(**source("part-copy/checked"), Body=b"123456789", ChecksumCRC32="y/Q5Jg==")
+answer = s3.get_object_attributes(**source("part-copy/checked"), ObjectAttributes=["Checksum"])
+assert answer["Checksum"] == {"ChecksumCRC32": "y/Q5Jg==", "ChecksumType": "FULL_OBJECT"}, answer
 answer = s3.get_object_attributes(**source("part-copy/plain"), ObjectAttributes=["ObjectSize"])
 assert answer["ObjectSize"] == len(small), answer
 assert error_code(s3.get_object_attributes, **source("part-copy/none"), ObjectAttributes=wanted) == "NoSuchKey"

@@ -6,11 +6,12 @@ use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::entropy::{Entropy, EntropyError};
 use crate::error::{Error, InternalError};
 use crate::format::segment::{NONCE_LEN, TAG_LEN};
+use crate::s3::checksum::Checksum;
 
 /// Bytes of a DEK, of a master key, and of every key made from them.
 pub const KEY_LEN: usize = 32;
@@ -19,6 +20,7 @@ pub const SALT_LEN: usize = 32;
 
 const INFO_CONTENT: &[u8] = b"s3ep/v1 content";
 const INFO_METADATA: &[u8] = b"s3ep/v1 metadata";
+const INFO_CHECKSUM: &[u8] = b"s3ep/v1 checksum";
 const INFO_DIRECT: &[u8] = b"s3ep/v1 direct";
 const INFO_DIRECT_WRAP: &[u8] = b"s3ep/v1 direct wrap";
 
@@ -65,13 +67,16 @@ impl Key {
         &self.0
     }
 
-    /// HKDF-SHA256 with this key as input (RFC 5869).
     fn derive(&self, salt: Option<&[u8]>, info: &[&[u8]]) -> Result<Self, InternalError> {
         let mut derived = Self([0; KEY_LEN]);
-        Hkdf::<Sha256>::new(salt, &self.0)
-            .expand_multi_info(info, &mut derived.0)
-            .map_err(|_| InternalError("HKDF refused its output length"))?;
+        self.expand(salt, info, &mut derived.0)?;
         Ok(derived)
+    }
+
+    /// Fills `out` with HKDF-SHA256 of this key (RFC 5869).
+    fn expand(&self, salt: Option<&[u8]>, info: &[&[u8]], out: &mut [u8]) -> Result<(), InternalError> {
+        let hkdf = Hkdf::<Sha256>::new(salt, &self.0);
+        hkdf.expand_multi_info(info, out).map_err(|_| InternalError("HKDF refused its output length"))
     }
 
     /// The DEK of an object in direct mode: no KMS, a salt in place of the wrapped DEK (FORMAT 3.6).
@@ -131,6 +136,15 @@ impl ObjectKeys {
         let content = dek.derive(None, &[INFO_CONTENT])?;
         let metadata = dek.derive(None, &[INFO_METADATA])?;
         Ok(Self { dek: dek.clone(), content: Aes256Gcm::new(content.expose().into()), metadata })
+    }
+
+    /// Masks a checksum of the plaintext, or shows a masked one: what the store holds in clear, it could try its guesses
+    /// at the plaintext against (FORMAT 3.8).
+    pub fn mask(&self, checksum: &mut Checksum) -> Result<(), InternalError> {
+        let mut mask = Zeroizing::new(vec![0; checksum.digest.len()]);
+        self.dek.expand(None, &[INFO_CHECKSUM, &[0], checksum.algorithm.name().as_bytes()], &mut mask)?;
+        checksum.digest.iter_mut().zip(mask.iter()).for_each(|(byte, mask)| *byte ^= mask);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 mod exchange {
     mod aws_chunked;
+    mod checksums;
     mod conditions;
     mod get;
     mod hostile_store;

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use s3ep_core::entropy::{Entropy, EntropyError};
 use s3ep_core::format::layout::{plain_len, sealed_len};
-use s3ep_core::format::metadata::{self, Metadata, MetadataError, WrappedDek};
+use s3ep_core::format::metadata::{self, Attributes, Metadata, MetadataError, WrappedDek};
 use s3ep_core::format::segment::{HEADER_LEN, Place, SegmentHeader, TAG_LEN};
 use s3ep_core::http::Headers;
 use s3ep_core::keys::{Dek, Key, MasterKey, ObjectKeys, ObjectName, SALT_LEN};
@@ -192,8 +192,8 @@ fn sealing_with_the_same_nonces_gives_the_same_bytes() {
         }
         assert!(sealed == object.body(), "{}", object.name);
 
-        let plain_len = metadata.verify(&keys).unwrap().plain_len;
-        let mut written = metadata::to_headers(&keys, metadata.wrapped_dek(), &plain_len.into()).unwrap();
+        let attributes = metadata.verify(&keys).unwrap();
+        let mut written = metadata::to_headers(&keys, metadata.wrapped_dek(), &attributes).unwrap();
         let mut stored: Vec<_> =
             object.metadata.iter().filter(|(name, _)| name.starts_with(metadata::PREFIX)).cloned().collect();
         written.sort();
@@ -267,7 +267,8 @@ fn macs_are_as_the_vectors_say() {
         let keys = ObjectKeys::derive(&key(&vector.data_key)).unwrap();
         let wrapped = WrappedDek::new(STANDARD.decode(&vector.dek).unwrap(), vector.kek.clone()).unwrap();
         let plain_len = vector.len.as_ref().map(|len| len.parse().unwrap());
-        let headers = metadata::to_headers(&keys, &wrapped, &plain_len.into()).unwrap();
+        let attributes = Attributes { plain_len, ..Attributes::default() };
+        let headers = metadata::to_headers(&keys, &wrapped, &attributes).unwrap();
         let mac = headers.into_iter().find(|(name, _)| name == "x-amz-meta-s3ep-mac").unwrap().1;
         assert_eq!(mac, vector.mac, "{}", vector.name);
     }

@@ -8,7 +8,7 @@ use super::look::{Look, Looked, Seen};
 use super::put_object::write_response;
 use super::{Answer, Call, Env, HeadStep, Role, source};
 use crate::error::{Error, InternalError, RequestError};
-use crate::format::metadata::{self, Extent, WrappedDek};
+use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::copy_source::CopySource;
@@ -39,7 +39,7 @@ enum Stage {
     /// The source is being looked at.
     Looking(Look),
     /// The KMS is being asked to wrap the DEK for its new name.
-    Wrapping(Rc<ObjectKeys>, Extent),
+    Wrapping(Rc<ObjectKeys>, Attributes),
     /// The store copies.
     Copying,
 }
@@ -66,7 +66,7 @@ impl CopyObject {
     }
 
     fn seen(&mut self, env: &mut Env<'_>, seen: Seen) -> Result<HeadStep, Error> {
-        let Seen { headers, head, mut extent, keys } = seen;
+        let Seen { headers, head, mut attributes, keys } = seen;
         if self.is_copy {
             carry_over(&headers, &mut self.edits)?;
         }
@@ -76,17 +76,17 @@ impl CopyObject {
             if head.layout.to_string().len() > metadata::MAX_PARTS {
                 return Err(RequestError::NotImplemented("copying an object of so many different parts").into());
             }
-            extent.parts = Some(head.layout);
+            attributes.parts = Some(head.layout);
         }
-        self.wrap(env, keys, extent)
+        self.wrap(env, keys, attributes)
     }
 
-    fn wrap(&mut self, env: &mut Env<'_>, keys: Rc<ObjectKeys>, extent: Extent) -> Result<HeadStep, Error> {
+    fn wrap(&mut self, env: &mut Env<'_>, keys: Rc<ObjectKeys>, attributes: Attributes) -> Result<HeadStep, Error> {
         if let Some(wrapped) = env.wrap_directly(&keys.dek, &self.name)? {
-            return self.copy(env, &keys, &extent, wrapped);
+            return self.copy(env, &keys, &attributes, wrapped);
         }
         let call = Call::Wrap(keys.dek.clone(), self.name.clone());
-        self.stage = Stage::Wrapping(keys, extent);
+        self.stage = Stage::Wrapping(keys, attributes);
         Ok(HeadStep::Wait(call))
     }
 
@@ -94,11 +94,11 @@ impl CopyObject {
         &mut self,
         env: &mut Env<'_>,
         keys: &Rc<ObjectKeys>,
-        extent: &Extent,
+        attributes: &Attributes,
         wrapped: WrappedDek,
     ) -> Result<HeadStep, Error> {
         let mut edits = std::mem::take(&mut self.edits);
-        for (name, value) in metadata::to_headers(keys, &wrapped, extent)? {
+        for (name, value) in metadata::to_headers(keys, &wrapped, attributes)? {
             edits.set(name, value);
         }
         edits.set("x-amz-metadata-directive", "REPLACE");
@@ -144,7 +144,7 @@ impl Role for CopyObject {
                 let looked = look.answered(env, answer)?;
                 self.looked(env, look, looked)
             }
-            (Stage::Wrapping(keys, extent), answer) => self.copy(env, &keys, &extent, answer.wrapped()?),
+            (Stage::Wrapping(keys, attributes), answer) => self.copy(env, &keys, &attributes, answer.wrapped()?),
             _ => Err(InternalError("an answer came that nobody asked for").into()),
         }
     }

@@ -6,7 +6,7 @@ use super::dek::NewDek;
 use super::rewriting::Rewriting;
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::error::{Error, InternalError};
-use crate::format::metadata::{self, Extent, WrappedDek};
+use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
 use crate::s3::listing::{Element, TextRewriter};
@@ -38,7 +38,7 @@ impl CreateMultipartUpload {
     }
 
     fn ask(&mut self, keys: Rc<ObjectKeys>, wrapped: WrappedDek, mut edits: HeadEdits) -> Result<HeadStep, Error> {
-        for (name, value) in metadata::to_headers(&keys, &wrapped, &Extent::default())? {
+        for (name, value) in metadata::to_headers(&keys, &wrapped, &Attributes::default())? {
             edits.set(name, value);
         }
         self.stage = Stage::Asking(keys, wrapped);

@@ -10,19 +10,24 @@ use crate::caches::StoredHead;
 use crate::config::UnencryptedObjects;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
 use crate::format::layout::Layout;
-use crate::format::metadata::{Extent, Metadata};
+use crate::format::metadata::{Attributes, Metadata};
 use crate::format::segment::{HEADER_LEN, Place, SegmentHeader};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::Opener;
+use crate::s3::checksum::Checksum;
 use crate::s3::query;
 use crate::sigv4::credentials;
+
+/// How a client asks for an object's checksum.
+const CHECKSUM_MODE: &str = "x-amz-checksum-mode";
 
 /// A read of one object.
 pub struct GetObject {
     name: ObjectName,
     /// What the store knows the object by.
     path: String,
+    is_checksum_wanted: bool,
     body: ResponseBody,
 }
 
@@ -49,16 +54,20 @@ struct Locked {
 
 impl GetObject {
     /// A read of `name`, which stands in the request's path.
-    pub fn new(name: ObjectName, path: &str) -> Self {
-        Self { name, path: object_path(path), body: ResponseBody::Foreign }
+    pub fn new(name: ObjectName, head: &RequestHead) -> Self {
+        let is_checksum_wanted = head.headers.all(CHECKSUM_MODE).any(|mode| mode == b"ENABLED");
+        Self { name, path: object_path(&head.path), is_checksum_wanted, body: ResponseBody::Foreign }
     }
 
     /// Checks the head against the authenticated metadata, and finds the plaintext's length.
-    fn unlock(&mut self, env: &mut Env<'_>, locked: Box<Locked>, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
-        let extent = locked.metadata.verify(&keys)?;
-        if let Some(layout) = stated_layout(extent, locked.sealed_len)? {
+    fn unlock(&mut self, env: &mut Env<'_>, mut locked: Box<Locked>, keys: Rc<ObjectKeys>) -> Result<HeadStep, Error> {
+        let attributes = locked.metadata.verify(&keys)?;
+        if self.is_checksum_wanted {
+            state_checksum(attributes.checksum.as_ref(), &mut locked.edits);
+        }
+        if let Some(layout) = stated_layout(&attributes, locked.sealed_len)? {
             let length = layout.plain_len();
-            let opener = match extent.plain_len {
+            let opener = match attributes.plain_len {
                 Some(_) => Opener::new(keys, Some(length)),
                 None => Opener::multipart(keys, length),
             };
@@ -116,7 +125,7 @@ impl GetObject {
 impl Role for GetObject {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        credentials::remove(&head.path, &mut edits);
+        remove_ours(head, &mut edits);
         Ok(HeadStep::Forward(edits))
     }
 
@@ -189,6 +198,22 @@ impl Role for GetObject {
     }
 }
 
+/// Takes out of a read what the client asks of us alone. Gives the path that is left.
+///
+/// The store's own checksums are the ciphertext's: it need not look for them.
+pub fn remove_ours(head: &RequestHead, edits: &mut HeadEdits) -> String {
+    edits.remove(CHECKSUM_MODE);
+    credentials::remove(&head.path, edits)
+}
+
+/// States the checksum of a whole object, if there is one, as S3 does.
+pub fn state_checksum(checksum: Option<&Checksum>, edits: &mut HeadEdits) {
+    if let Some(checksum) = checksum {
+        edits.set(checksum.algorithm.header(), checksum.to_base64());
+        edits.set("x-amz-checksum-type", "FULL_OBJECT");
+    }
+}
+
 /// Refuses objects that are not encrypted, if the configuration says so.
 pub fn check_unencrypted(env: &Env<'_>) -> Result<(), RequestError> {
     match env.config.unencrypted_objects {
@@ -198,8 +223,8 @@ pub fn check_unencrypted(env: &Env<'_>) -> Result<(), RequestError> {
 }
 
 /// Where the parts lie, if the metadata says so; a body of that length, if it is known, must fit (FORMAT 6.7).
-pub fn stated_layout(extent: &Extent, actual: Option<u64>) -> Result<Option<Layout>, IntegrityError> {
-    let stated = match (extent.plain_len, &extent.parts) {
+pub fn stated_layout(attributes: &Attributes, actual: Option<u64>) -> Result<Option<Layout>, IntegrityError> {
+    let stated = match (attributes.plain_len, &attributes.parts) {
         (Some(len), _) => Layout::single(len).ok_or(IntegrityError::Response("it is larger than objects can be"))?,
         (None, Some(parts)) => parts.clone(),
         (None, None) => return Ok(None),

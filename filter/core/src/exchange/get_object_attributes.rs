@@ -9,6 +9,7 @@ use crate::error::{Error, InternalError};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::ObjectName;
 use crate::s3::attributes::{Attribute, Paging};
+use crate::s3::checksum::Checksum;
 use crate::s3::xml;
 use crate::sigv4::credentials;
 
@@ -79,7 +80,8 @@ impl GetObjectAttributes {
             }
             Attribute::ObjectSize => format!("<ObjectSize>{}</ObjectSize>", seen.head.layout.plain_len()),
             Attribute::ObjectParts if seen.head.metadata.is_multipart() => self.paging.parts(&seen.head.layout),
-            Attribute::ObjectParts | Attribute::Checksum => String::new(),
+            Attribute::ObjectParts => String::new(),
+            Attribute::Checksum => seen.attributes.checksum.as_ref().map(checksum).unwrap_or_default(),
         }
     }
 }
@@ -112,6 +114,11 @@ impl Role for GetObjectAttributes {
             _ => Ok(HeadStep::Forward(HeadEdits::default())),
         }
     }
+}
+
+fn checksum(checksum: &Checksum) -> String {
+    let (name, digest) = (checksum.algorithm.name(), checksum.to_base64());
+    format!("<Checksum><Checksum{name}>{digest}</Checksum{name}><ChecksumType>FULL_OBJECT</ChecksumType></Checksum>")
 }
 
 /// S3 states every class but the usual one.

@@ -12,18 +12,17 @@
 
 use std::rc::Rc;
 
-use super::get_object::{GetObject, check_unencrypted, object_path};
+use super::get_object::{GetObject, check_unencrypted, object_path, remove_ours};
 use super::look::{Look, Looked, Seen};
 use super::{Answer, Body, Env, HeadStep, Role, hide_ciphertext};
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
-use crate::format::metadata::{Extent, Metadata};
+use crate::format::metadata::{Attributes, Metadata};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::RangeOpener;
 use crate::s3::query;
 use crate::s3::range::{ByteRange, ContentRange, Resolved, SegmentSpan, Span};
-use crate::sigv4::credentials;
 
 /// Headers of the request that decide whether, or for whom, the store answers at all.
 const CONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
@@ -35,6 +34,8 @@ pub struct GetRange {
     /// `partNumber`, if that is what is asked for.
     part: Option<u16>,
     stage: Stage,
+    /// The same read without a range, if it comes to that.
+    whole: GetObject,
 }
 
 enum Stage {
@@ -47,9 +48,9 @@ enum Stage {
     /// The segments stream.
     Opening(RangeOpener),
     /// The store did not let us look, and will say so to the client.
-    Refused(GetObject),
+    Refused,
     /// There is nothing to cut: it is read as a whole, or it is not ours.
-    Whole(GetObject),
+    Whole,
 }
 
 /// What the client asked for.
@@ -79,7 +80,7 @@ enum What {
 /// What was asked of the store.
 struct Wanted {
     head: StoredHead,
-    extent: Extent,
+    attributes: Attributes,
     path: String,
     keys: Rc<ObjectKeys>,
     plain: Span,
@@ -89,13 +90,13 @@ struct Wanted {
 
 impl GetRange {
     /// A read of a range of `name`, or of one of its parts.
-    pub fn new(name: ObjectName, part: Option<u16>) -> Self {
-        Self { name, part, stage: Stage::Start }
+    pub fn new(name: ObjectName, part: Option<u16>, head: &RequestHead) -> Self {
+        Self { part, stage: Stage::Start, whole: GetObject::new(name.clone(), head), name }
     }
 
     /// Reads the object as if no range had been asked for, as far as S3EP is concerned.
-    fn as_whole(&mut self, path: &str, edits: HeadEdits) -> HeadStep {
-        self.stage = Stage::Whole(GetObject::new(self.name.clone(), path));
+    fn as_whole(&mut self, edits: HeadEdits) -> HeadStep {
+        self.stage = Stage::Whole;
         HeadStep::Forward(edits)
     }
 
@@ -107,12 +108,12 @@ impl GetRange {
             }
             Looked::Refused(_) => {
                 // The store will tell the client the same.
-                self.stage = Stage::Refused(GetObject::new(self.name.clone(), &asked.path));
+                self.stage = Stage::Refused;
                 Ok(HeadStep::Forward(asked.edits))
             }
             Looked::Unencrypted(_) => {
                 check_unencrypted(env)?;
-                Ok(self.as_whole(&asked.path, asked.edits))
+                Ok(self.as_whole(asked.edits))
             }
             Looked::Seen(seen) => self.ask(asked, *seen),
         }
@@ -120,7 +121,7 @@ impl GetRange {
 
     /// Turns the plaintext range into the segments to ask for.
     fn ask(&mut self, asked: Asked, seen: Seen) -> Result<HeadStep, Error> {
-        let Seen { head, extent, keys, .. } = seen;
+        let Seen { head, attributes, keys, .. } = seen;
         let layout = &head.layout;
         let plain = match asked.resolve(&head) {
             Resolved::Part(span) => span,
@@ -131,7 +132,7 @@ impl GetRange {
             Resolved::Whole => {
                 let mut edits = asked.edits;
                 edits.remove("range");
-                return Ok(self.as_whole(&asked.path, edits));
+                return Ok(self.as_whole(edits));
             }
         };
         let segments = SegmentSpan::covering(plain, layout).ok_or(InternalError("a range beyond its object"))?;
@@ -144,7 +145,7 @@ impl GetRange {
         // Ties the segments to the head: both are of one object, or there is no answer.
         edits.set("if-match", head.etag.clone());
         edits.remove("if-range");
-        self.stage = Stage::Asking(Wanted { head, extent, path, keys, plain, segments, has_condition });
+        self.stage = Stage::Asking(Wanted { head, attributes, path, keys, plain, segments, has_condition });
         Ok(HeadStep::Forward(edits))
     }
 
@@ -156,17 +157,15 @@ impl GetRange {
             412 if !wanted.has_condition => Err(Error::ObjectChanged),
             // The client's own conditions, errors, and a store that ignores ranges.
             _ => {
-                let mut whole = GetObject::new(self.name.clone(), &wanted.path);
-                let step = whole.response_head(env, head);
-                self.stage = Stage::Whole(whole);
-                step
+                self.stage = Stage::Whole;
+                self.whole.response_head(env, head)
             }
         }
     }
 
     /// The store's 206: it must be the segments that were asked for, of the object that was looked at.
     fn part(&mut self, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
-        let Wanted { head: looked_at, extent, keys, plain, segments, .. } = wanted;
+        let Wanted { head: looked_at, attributes, keys, plain, segments, .. } = wanted;
         if Metadata::from_headers(&head.headers)?.as_ref() != Some(&looked_at.metadata) {
             return Err(Error::ObjectChanged);
         }
@@ -181,7 +180,7 @@ impl GetRange {
         if self.part.is_some() && looked_at.metadata.is_multipart() {
             edits.set("x-amz-mp-parts-count", looked_at.layout.parts().to_string());
         }
-        self.stage = Stage::Opening(RangeOpener::new(keys, extent.plain_len, segments));
+        self.stage = Stage::Opening(RangeOpener::new(keys, attributes.plain_len, segments));
         Ok(HeadStep::Forward(edits))
     }
 }
@@ -207,10 +206,9 @@ impl Role for GetRange {
                 let looked = look.answered(env, answer)?;
                 self.looked(env, asked, look, looked)
             }
-            (Stage::Whole(mut whole), answer) => {
-                let step = whole.answer(env, answer);
-                self.stage = Stage::Whole(whole);
-                step
+            (Stage::Whole, answer) => {
+                self.stage = Stage::Whole;
+                self.whole.answer(env, answer)
             }
             _ => Err(InternalError("an answer came that nobody asked for").into()),
         }
@@ -219,16 +217,13 @@ impl Role for GetRange {
     fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
         let wanted = match std::mem::replace(&mut self.stage, Stage::Start) {
             Stage::Asking(wanted) => wanted,
-            Stage::Refused(_)
-                if (200..300).contains(&head.status) && Metadata::from_headers(&head.headers)?.is_some() =>
-            {
+            Stage::Refused if (200..300).contains(&head.status) && Metadata::from_headers(&head.headers)?.is_some() => {
                 // It lets the client read what it did not let us look at a moment ago.
                 return Err(Error::ObjectChanged);
             }
-            Stage::Refused(mut whole) | Stage::Whole(mut whole) => {
-                let step = whole.response_head(env, head);
-                self.stage = Stage::Whole(whole);
-                return step;
+            Stage::Refused | Stage::Whole => {
+                self.stage = Stage::Whole;
+                return self.whole.response_head(env, head);
             }
             _ => return Err(InternalError("a response came before its request").into()),
         };
@@ -251,7 +246,7 @@ impl Role for GetRange {
                 }
                 Ok(Body::Replaced(plain))
             }
-            Stage::Whole(whole) => whole.response_body(window, is_end),
+            Stage::Whole => self.whole.response_body(window, is_end),
             _ => Err(InternalError("a body came before its head").into()),
         }
     }
@@ -259,7 +254,7 @@ impl Role for GetRange {
     fn response_trailers(&mut self) -> Result<(), Error> {
         match &mut self.stage {
             Stage::Opening(opener) => Ok(opener.finish()?),
-            Stage::Whole(whole) => whole.response_trailers(),
+            Stage::Whole => self.whole.response_trailers(),
             _ => Err(InternalError("a body came before its head").into()),
         }
     }
@@ -269,7 +264,7 @@ impl Asked {
     fn from_request(head: &RequestHead, part: Option<u16>) -> Self {
         let text = |name| head.headers.text(name).ok().flatten();
         let mut edits = HeadEdits::default();
-        let path = credentials::remove(&head.path, &mut edits);
+        let path = remove_ours(head, &mut edits);
         let range = text("range").and_then(ByteRange::parse);
         Self {
             what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),

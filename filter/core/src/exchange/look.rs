@@ -9,7 +9,7 @@ use super::survey::{Found, Survey};
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError};
 use crate::format::layout::Layout;
-use crate::format::metadata::{Extent, Metadata};
+use crate::format::metadata::{Attributes, Metadata};
 use crate::http::{Headers, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 
@@ -50,8 +50,8 @@ pub struct Seen {
     pub headers: Headers,
     /// What there is to know of the object.
     pub head: StoredHead,
-    /// What its authenticated metadata says of its length.
-    pub extent: Extent,
+    /// What its authenticated metadata says of the plaintext.
+    pub attributes: Attributes,
     /// Its keys.
     pub keys: Rc<ObjectKeys>,
 }
@@ -124,7 +124,7 @@ impl Look {
 
     /// Finds out where the parts lie.
     fn unlocked(&mut self, env: &mut Env<'_>, mut stored: Box<Stored>, keys: Rc<ObjectKeys>) -> Result<Looked, Error> {
-        let stated = stated_layout(stored.metadata.verify(&keys)?, Some(stored.sealed_len))?;
+        let stated = stated_layout(&stored.metadata.verify(&keys)?, Some(stored.sealed_len))?;
         if let Some(layout) = stated.or_else(|| stored.layout.take()) {
             return self.seen(env, stored, keys, layout);
         }
@@ -141,9 +141,9 @@ impl Look {
         layout: Layout,
     ) -> Result<Looked, Error> {
         let Stored { headers, metadata, sealed_len, etag, .. } = *stored;
-        let extent = metadata.verify(&keys)?.clone();
+        let attributes = metadata.verify(&keys)?;
         let head = StoredHead { metadata, sealed_len, etag, layout };
         env.caches.heads.put(self.path.clone(), head.clone(), env.now);
-        Ok(Looked::Seen(Box::new(Seen { headers, head, extent, keys })))
+        Ok(Looked::Seen(Box::new(Seen { headers, head, attributes, keys })))
     }
 }

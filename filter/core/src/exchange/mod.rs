@@ -136,10 +136,10 @@ fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
         Operation::GetObject { name, part } | Operation::HeadObject { name, part }
             if part.is_some() || head.headers.has("range") =>
         {
-            Box::new(get_range::GetRange::new(name, part))
+            Box::new(get_range::GetRange::new(name, part, head))
         }
         Operation::GetObject { name, .. } | Operation::HeadObject { name, .. } => {
-            Box::new(get_object::GetObject::new(name, &head.path))
+            Box::new(get_object::GetObject::new(name, head))
         }
         Operation::GetObjectAttributes(name) => Box::new(get_object_attributes::GetObjectAttributes::new(name)),
         Operation::CopyObject { name, source } => Box::new(copy_object::CopyObject::new(name, source)),

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::dek::NewDek;
+use super::get_object::state_checksum;
 use super::sealing::{Sealing, Writing};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::error::Error;
-use crate::format::metadata::{self, WrappedDek};
+use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
 use crate::s3::upload::Upload;
@@ -41,7 +42,8 @@ impl PutObject {
         wrapped: &WrappedDek,
         mut edits: HeadEdits,
     ) -> Result<HeadStep, Error> {
-        for (name, value) in metadata::to_headers(&keys, wrapped, &Some(upload.plain_len()).into())? {
+        let (plain_len, checksum) = (Some(upload.plain_len()), upload.stated());
+        for (name, value) in metadata::to_headers(&keys, wrapped, &Attributes { plain_len, parts: None, checksum })? {
             edits.set(name, value);
         }
         let (sealing, body_len) = Sealing::begin(upload, keys, ONLY_PART)?;
@@ -83,7 +85,11 @@ impl Role for PutObject {
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        Ok(HeadStep::Forward(write_response(head)))
+        let mut edits = write_response(head);
+        if head.status == 200 {
+            state_checksum(self.writing.verified(), &mut edits);
+        }
+        Ok(HeadStep::Forward(edits))
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Body, Env};
 use crate::error::{Error, InternalError, RequestError};
 use crate::format::layout::sealed_len;
 use crate::keys::ObjectKeys;
+use crate::s3::checksum::Checksum;
 use crate::s3::upload::Upload;
 use crate::seal::Sealer;
 
@@ -33,6 +34,14 @@ impl<W> Writing<W> {
         match self {
             Self::Sealing(sealing) => Ok(sealing),
             _ => Err(InternalError("a body came before its head")),
+        }
+    }
+
+    /// The `x-amz-checksum-*` that the body was found to have: S3 repeats it in the response.
+    pub fn verified(&self) -> Option<&Checksum> {
+        match self {
+            Self::Sealing(sealing) => sealing.upload.verified(),
+            _ => None,
         }
     }
 }

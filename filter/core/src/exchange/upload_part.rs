@@ -72,6 +72,10 @@ impl Role for UploadPart {
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        Ok(HeadStep::Forward(write_response(head)))
+        let mut edits = write_response(head);
+        if let (200, Some(checksum)) = (head.status, self.writing.verified()) {
+            edits.set(checksum.algorithm.header(), checksum.to_base64());
+        }
+        Ok(HeadStep::Forward(edits))
     }
 }

@@ -142,7 +142,7 @@ impl UploadPartCopy {
             len: seen.head.sealed_len,
             wanted: segments.map(|segments| segments.sealed),
         };
-        let opener = segments.map(|segments| RangeOpener::new(seen.keys, seen.extent.plain_len, segments));
+        let opener = segments.map(|segments| RangeOpener::new(seen.keys, seen.attributes.plain_len, segments));
         self.begin(env, keys, plain, of_source, opener.map(Opener::Segments))
     }
 

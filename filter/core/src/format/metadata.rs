@@ -9,6 +9,7 @@ use crate::error::InternalError;
 use crate::format::layout::Layout;
 use crate::http::{HeaderFieldError, Headers, parse_length};
 use crate::keys::{Key, ObjectKeys};
+use crate::s3::checksum::Checksum;
 
 /// What the names of all our metadata headers begin with. Hidden from clients, and never accepted from them.
 pub const PREFIX: &str = "x-amz-meta-s3ep-";
@@ -71,22 +72,28 @@ pub enum MetadataError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     wrapped_dek: WrappedDek,
-    extent: Extent,
+    /// With the checksum masked.
+    stored: Attributes,
     mac: Vec<u8>,
 }
 
-/// How long an object is, as far as its metadata says so.
+/// What an object's metadata says of its plaintext.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// The plaintext's length in bytes; None for the objects of multipart uploads and their copies.
+pub struct Attributes {
+    /// Its length in bytes; None for the objects of multipart uploads and their copies.
     pub plain_len: Option<u64>,
     /// The parts of a copy of a multipart object.
     pub parts: Option<Layout>,
+    /// The checksum that the object's writer stated and that was found right.
+    pub checksum: Option<Checksum>,
 }
 
-impl From<Option<u64>> for Extent {
-    fn from(plain_len: Option<u64>) -> Self {
-        Self { plain_len, parts: None }
+impl Attributes {
+    /// With the checksum masked, or with the masked one shown (FORMAT 3.8).
+    fn masked(&self, keys: &ObjectKeys) -> Result<Self, InternalError> {
+        let mut masked = self.clone();
+        masked.checksum.as_mut().map_or(Ok(()), |checksum| keys.mask(checksum))?;
+        Ok(masked)
     }
 }
 
@@ -97,7 +104,7 @@ impl Metadata {
         if ours.peek().is_none() {
             return Ok(None);
         }
-        if ours.any(|name| !["alg", "dek", "kek", "len", "parts", "mac"].contains(&name)) {
+        if ours.any(|name| !["alg", "dek", "kek", "len", "parts", "checksum", "mac"].contains(&name)) {
             return Err(MetadataError::Unknown);
         }
         if required(headers, "alg")? != ALG {
@@ -105,7 +112,7 @@ impl Metadata {
         }
         Ok(Some(Self {
             wrapped_dek: WrappedDek::new(decode(headers, "dek")?, required(headers, "kek")?.to_owned())?,
-            extent: extent(headers)?,
+            stored: attributes(headers)?,
             mac: decode(headers, "mac")?,
         }))
     }
@@ -117,14 +124,14 @@ impl Metadata {
 
     /// Whether the object is a multipart upload's, and no copy of one.
     pub fn is_multipart(&self) -> bool {
-        self.extent.plain_len.is_none() && self.extent.parts.is_none()
+        self.stored.plain_len.is_none() && self.stored.parts.is_none()
     }
 
     /// Checks the MAC in constant time (FORMAT 4.3).
-    pub fn verify(&self, keys: &ObjectKeys) -> Result<&Extent, MetadataError> {
-        let mac = mac(&keys.metadata, &self.wrapped_dek, &self.extent).map_err(|_| MetadataError::Mac)?;
+    pub fn verify(&self, keys: &ObjectKeys) -> Result<Attributes, MetadataError> {
+        let mac = mac(&keys.metadata, &self.wrapped_dek, &self.stored).map_err(|_| MetadataError::Mac)?;
         mac.verify_slice(&self.mac).map_err(|_| MetadataError::Mac)?;
-        Ok(&self.extent)
+        self.stored.masked(keys).map_err(|_| MetadataError::Mac)
     }
 }
 
@@ -132,28 +139,30 @@ impl Metadata {
 pub fn to_headers(
     keys: &ObjectKeys,
     wrapped_dek: &WrappedDek,
-    extent: &Extent,
+    attributes: &Attributes,
 ) -> Result<Vec<(String, String)>, InternalError> {
-    let mac = STANDARD.encode(mac(&keys.metadata, wrapped_dek, extent)?.finalize().into_bytes());
-    Ok(fields(wrapped_dek, extent)
+    let stored = attributes.masked(keys)?;
+    let mac = STANDARD.encode(mac(&keys.metadata, wrapped_dek, &stored)?.finalize().into_bytes());
+    Ok(fields(wrapped_dek, &stored)
         .chain([("mac", mac)])
         .map(|(name, value)| (format!("{PREFIX}{name}"), value))
         .collect())
 }
 
 /// The authenticated fields, in the MAC's order.
-fn fields(wrapped_dek: &WrappedDek, extent: &Extent) -> impl Iterator<Item = (&'static str, String)> {
+fn fields(wrapped_dek: &WrappedDek, stored: &Attributes) -> impl Iterator<Item = (&'static str, String)> {
     let always =
         [("alg", ALG.to_owned()), ("dek", STANDARD.encode(&wrapped_dek.bytes)), ("kek", wrapped_dek.kek.clone())];
-    let len = extent.plain_len.map(|len| ("len", len.to_string()));
-    let parts = extent.parts.as_ref().map(|parts| ("parts", parts.to_string()));
-    always.into_iter().chain(len).chain(parts)
+    let len = stored.plain_len.map(|len| ("len", len.to_string()));
+    let parts = stored.parts.as_ref().map(|parts| ("parts", parts.to_string()));
+    let checksum = stored.checksum.as_ref().map(|checksum| ("checksum", checksum.to_string()));
+    always.into_iter().chain(len).chain(parts).chain(checksum)
 }
 
 /// FORMAT 4.1.
-fn mac(key: &Key, wrapped_dek: &WrappedDek, extent: &Extent) -> Result<Hmac<Sha256>, InternalError> {
+fn mac(key: &Key, wrapped_dek: &WrappedDek, stored: &Attributes) -> Result<Hmac<Sha256>, InternalError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).map_err(|_| InternalError("HMAC refused its key"))?;
-    for (name, value) in fields(wrapped_dek, extent) {
+    for (name, value) in fields(wrapped_dek, stored) {
         mac.update(format!("{name}={value}\n").as_bytes());
     }
     Ok(mac)
@@ -174,48 +183,63 @@ fn decode(headers: &Headers, name: &'static str) -> Result<Vec<u8>, MetadataErro
     STANDARD.decode(required(headers, name)?).map_err(|_| MetadataError::Malformed(name))
 }
 
-/// FORMAT 4.6: `len` or `parts`, or neither.
-fn extent(headers: &Headers) -> Result<Extent, MetadataError> {
-    let plain_len = optional(headers, "len")?.map(canonical_length).transpose()?;
-    let parts = optional(headers, "parts")?;
-    let parts = parts.map(|text| Layout::parse(text).ok_or(MetadataError::Malformed("parts"))).transpose()?;
+/// Those of an object, each of which may be absent. Not both `len` and `parts` (FORMAT 4.4).
+fn attributes(headers: &Headers) -> Result<Attributes, MetadataError> {
+    let plain_len = parsed(headers, "len", canonical_length)?;
+    let parts = parsed(headers, "parts", Layout::parse)?;
+    let checksum = parsed(headers, "checksum", Checksum::parse)?;
     match (&plain_len, &parts) {
         (Some(_), Some(_)) => Err(MetadataError::Malformed("parts")),
-        _ => Ok(Extent { plain_len, parts }),
+        _ => Ok(Attributes { plain_len, parts, checksum }),
     }
 }
 
-/// A length that would be written again just as it stands: the MAC is over the parsed value.
-fn canonical_length(text: &str) -> Result<u64, MetadataError> {
-    match parse_length(text) {
-        Some(length) if length.to_string() == text => Ok(length),
-        _ => Err(MetadataError::Malformed("len")),
-    }
+/// A value that may be absent. `parse` takes what would be written again just as it stands, and nothing else: the MAC is
+/// over the parsed value.
+fn parsed<T>(
+    headers: &Headers,
+    name: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, MetadataError> {
+    optional(headers, name)?.map(|text| parse(text).ok_or(MetadataError::Malformed(name))).transpose()
+}
+
+fn canonical_length(text: &str) -> Option<u64> {
+    parse_length(text).filter(|length| length.to_string() == text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::Dek;
+    use crate::s3::checksum::Algorithm;
 
     fn keys() -> ObjectKeys {
         ObjectKeys::derive(&Dek::from_slice(&[3; 32]).unwrap()).unwrap()
     }
 
-    fn stored(plain_len: Option<u64>) -> Vec<(String, String)> {
-        let wrapped_dek = WrappedDek::new(vec![1, 2, 3], "kek:1".into()).unwrap();
-        to_headers(&keys(), &wrapped_dek, &plain_len.into()).unwrap()
+    fn of_len(plain_len: Option<u64>) -> Attributes {
+        Attributes { plain_len, ..Attributes::default() }
     }
 
-    fn read(fields: &[(String, String)]) -> Result<Option<Extent>, MetadataError> {
+    fn write(attributes: &Attributes) -> Vec<(String, String)> {
+        let wrapped_dek = WrappedDek::new(vec![1, 2, 3], "kek:1".into()).unwrap();
+        to_headers(&keys(), &wrapped_dek, attributes).unwrap()
+    }
+
+    fn stored(plain_len: Option<u64>) -> Vec<(String, String)> {
+        write(&of_len(plain_len))
+    }
+
+    fn read(fields: &[(String, String)]) -> Result<Option<Attributes>, MetadataError> {
         let headers = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        Metadata::from_headers(&headers)?.map(|metadata| metadata.verify(&keys()).cloned()).transpose()
+        Metadata::from_headers(&headers)?.map(|metadata| metadata.verify(&keys())).transpose()
     }
 
     #[test]
     fn what_is_written_is_read() {
         for plain_len in [None, Some(0), Some(65_537), Some(u64::MAX)] {
-            assert_eq!(read(&stored(plain_len)), Ok(Some(plain_len.into())));
+            assert_eq!(read(&stored(plain_len)), Ok(Some(of_len(plain_len))));
         }
         assert_eq!(read(&[("x-amz-meta-mine".into(), "1".into())]), Ok(None));
     }
@@ -245,16 +269,59 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_copy_are_read_and_authentic() {
-        let wrapped_dek = WrappedDek::new(vec![1, 2, 3], "kek:1".into()).unwrap();
         let parts = Layout::parse("9x8394752,1x1234").unwrap();
-        let extent = Extent { plain_len: None, parts: Some(parts) };
-        let mut fields = to_headers(&keys(), &wrapped_dek, &extent).unwrap();
+        let attributes = Attributes { parts: Some(parts), ..Attributes::default() };
+        let mut fields = write(&attributes);
         assert_eq!(fields[3].1, "9x8394752,1x1234");
-        assert_eq!(read(&fields), Ok(Some(extent)));
+        assert_eq!(read(&fields), Ok(Some(attributes)));
         fields[3].1 = "10x8394752".into();
         assert_eq!(read(&fields), Err(MetadataError::Mac));
         fields[3].1 = "1x8394752,9x8394752".into();
         assert_eq!(read(&fields), Err(MetadataError::Malformed("parts")));
+    }
+
+    #[test]
+    fn a_checksum_is_read_authentic_and_masked() {
+        for algorithm in Algorithm::ALL {
+            let checksum = Checksum { algorithm, digest: vec![0xa5; algorithm.digest_len()] };
+            let attributes = Attributes { checksum: Some(checksum.clone()), ..of_len(Some(5)) };
+            let mut fields = write(&attributes);
+            assert_eq!(read(&fields), Ok(Some(attributes)), "{algorithm:?}");
+
+            assert_eq!(fields[4].0, "x-amz-meta-s3ep-checksum");
+            let masked = Checksum::parse(&fields[4].1).unwrap();
+            assert_eq!(masked.algorithm, algorithm);
+            let shown = masked.digest.iter().zip(&checksum.digest).filter(|(masked, clear)| masked == clear);
+            assert!(shown.count() < 3, "{algorithm:?} shows");
+
+            fields[4].1 = checksum.to_string();
+            assert_eq!(read(&fields), Err(MetadataError::Mac), "{algorithm:?}");
+            fields.remove(4);
+            assert_eq!(read(&fields), Err(MetadataError::Mac), "{algorithm:?} removed");
+        }
+    }
+
+    #[test]
+    fn a_checksum_has_one_spelling() {
+        let mut fields = write(&Attributes { checksum: Checksum::parse("CRC32:AAAAAA=="), ..of_len(Some(5)) });
+        for text in [
+            "",
+            "CRC32",
+            "CRC32:",
+            ":AAAAAA==",
+            "crc32:AAAAAA==",
+            "CRC32:AAAA",
+            "CRC32:AAAAAA",
+            "CRC32:AAAAAB==",
+            "CRC32 AAAAAA==",
+            "CRC32:AAAAAA== ",
+            "CRC16:AAAAAA==",
+            "CRC64NVME:AAAAAA==",
+            "CRC32:AAAAAA==:",
+        ] {
+            fields[4].1 = text.into();
+            assert_eq!(read(&fields), Err(MetadataError::Malformed("checksum")), "{text:?}");
+        }
     }
 
     #[test]

@@ -6,9 +6,7 @@
 
 mod algorithm;
 
-pub use algorithm::{Algorithm, Digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+pub use algorithm::{Algorithm, Checksum, Digest};
 use subtle::ConstantTimeEq as _;
 
 const CONTENT_MD5: &str = "content-md5";
@@ -178,11 +176,11 @@ impl Checksums {
         self.declared.as_ref().map(|declared| declared.algorithm)
     }
 
-    /// The request's `x-amz-checksum-*` in base64, as S3 repeats it in the response: from the start if it is a header,
-    /// once the trailer was taken if it is one. Not to be trusted before [`verify`](Self::verify).
-    pub fn stated(&self) -> Option<(Algorithm, String)> {
-        let declared = self.declared.as_ref()?;
-        declared.digest.as_ref().map(|digest| (declared.algorithm, BASE64.encode(digest)))
+    /// The request's `x-amz-checksum-*`: from the start if it is a header, once the trailer was taken if it is one. Not to
+    /// be trusted before [`verify`](Self::verify).
+    pub fn stated(&self) -> Option<Checksum> {
+        let Declared { algorithm, digest, .. } = self.declared.as_ref()?;
+        digest.clone().map(|digest| Checksum { algorithm: *algorithm, digest })
     }
 
     fn expect_content_md5(&mut self, value: &[u8]) -> Result<(), ChecksumError> {

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, Headers, RequestHead, parse_length};
-use crate::s3::checksum::Checksums;
+use crate::s3::checksum::{Checksum, Checksums};
 use crate::sigv4::aws_chunked::{Decoder, Framing, Unverified, object_encoding};
 
 /// Headers that describe the body as the client sends it, and nothing of what goes upstream. All `x-amz-checksum-*` are
@@ -26,6 +26,7 @@ pub struct Upload {
     /// None: the body is the plaintext.
     decoder: Option<Decoder>,
     checksums: Checksums,
+    verified: Option<Checksum>,
 }
 
 impl Upload {
@@ -41,7 +42,7 @@ impl Upload {
         let checksums = Checksums::expecting(head.headers.iter())?;
         remove_client_headers(&head.headers, framing, edits)?;
         let decoder = framing.map(|framing| Decoder::new(framing, plain_len, Box::new(Unverified)));
-        let mut upload = Self { plain_len, remaining: plain_len, decoder, checksums };
+        let mut upload = Self { plain_len, remaining: plain_len, decoder, checksums, verified: None };
         let is_empty = plain_len == 0 && framing.is_none();
         if head.is_end || is_empty {
             // The head that goes upstream is then the whole request: what is wrong with it must show now.
@@ -74,8 +75,20 @@ impl Upload {
     }
 
     /// Whether the whole body is what the request said it hashes to.
-    pub fn verify(&self) -> Result<(), Error> {
-        Ok(self.checksums.verify()?)
+    pub fn verify(&mut self) -> Result<(), Error> {
+        self.checksums.verify()?;
+        self.verified = self.checksums.stated();
+        Ok(())
+    }
+
+    /// The `x-amz-checksum-*` of the request's head: what the body has to come to. One in a trailer comes too late for that.
+    pub fn stated(&self) -> Option<Checksum> {
+        self.checksums.stated()
+    }
+
+    /// The `x-amz-checksum-*`, in header or trailer, that the body was found to have.
+    pub fn verified(&self) -> Option<&Checksum> {
+        self.verified.as_ref()
     }
 
     fn take(&mut self, plain: &[u8], sink: impl FnOnce(&[u8]) -> Result<(), Error>) -> Result<(), Error> {

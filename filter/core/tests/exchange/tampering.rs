@@ -37,7 +37,7 @@ fn assert_found_out(plain: &[u8], released: usize, (name, change): Change<'_>) {
 
 #[test]
 fn metadata() {
-    let cases: [Change<'_>; 21] = [
+    let cases: [Change<'_>; 23] = [
         ("no alg", &|object| set(object, "alg", None)),
         ("no dek", &|object| set(object, "dek", None)),
         ("no kek", &|object| set(object, "kek", None)),
@@ -58,6 +58,8 @@ fn metadata() {
         ("another mac", &|object| set(object, "mac", Some(&"A".repeat(44)))),
         ("an empty mac", &|object| set(object, "mac", Some(""))),
         ("half a mac", &|object| set(object, "mac", Some("AAAAAAAAAAAAAAAAAAAAAA=="))),
+        ("parts where there were none", &|object| set(object, "parts", Some("1x70096"))),
+        ("a checksum where there was none", &|object| set(object, "checksum", Some("CRC32:AAAAAA=="))),
         ("a header of ours that is new", &|object| set(object, "new", Some("1"))),
     ];
     for case in cases {

@@ -13,7 +13,7 @@ mod stack;
 mod store;
 pub mod upload;
 
-pub use client::Outcome;
+pub use client::{Message, Outcome};
 pub use kms::Mood;
 pub use message::{End, Request, Split};
 pub use stack::{MASTER_KEY, MODES, Mode, Stack, TOKEN, both};

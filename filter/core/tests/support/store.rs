@@ -162,10 +162,17 @@ impl Store {
         if request.header("if-none-match") == Some("*") && self.objects.contains_key(&path) {
             return StoreResponse::error(412, "PreconditionFailed");
         }
+        let body = match request.header("x-amz-copy-source") {
+            Some(source) => match self.objects.get(source) {
+                Some(object) => object.body.clone(),
+                None => return StoreResponse::error(404, "NoSuchKey"),
+            },
+            None => request.body.clone(),
+        };
         let object = Object {
             headers: of_object(request),
-            body: request.body.clone(),
-            etag: etag(&request.body),
+            etag: etag(&body),
+            body,
             last_modified: date(self.written),
             parts: Vec::new(),
         };

@@ -92,6 +92,37 @@ impl Algorithm {
     }
 }
 
+/// A checksum of some bytes: what an `x-amz-checksum-*` header holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checksum {
+    /// How it is computed.
+    pub algorithm: Algorithm,
+    /// As many bytes as the algorithm's checksums have.
+    pub digest: Vec<u8>,
+}
+
+impl Checksum {
+    /// Reads what `Display` writes, in this one spelling. None if it is not just that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, base64) = text.split_once(':')?;
+        let algorithm = Algorithm::from_name(name)?;
+        let checksum = Self { algorithm, digest: algorithm.decode(base64.as_bytes())? };
+        (checksum.to_string() == text).then_some(checksum)
+    }
+
+    /// The digest in base64, as the header has it.
+    pub fn to_base64(&self) -> String {
+        BASE64.encode(&self.digest)
+    }
+}
+
+/// `CRC32:` and the digest in base64.
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm.name(), self.to_base64())
+    }
+}
+
 /// A checksum being computed.
 #[derive(Clone)]
 pub struct Digest(State);
