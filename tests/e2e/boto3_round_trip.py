@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import zlib
 
 from s3 import BUCKET, client, error_code
 
@@ -22,10 +23,37 @@ for size in (0, 1, 65_536, 5_000_000):
     s3.delete_object(Bucket=BUCKET, Key=key)
     assert error_code(s3.get_object, Bucket=BUCKET, Key=key) == "NoSuchKey"
 
-# CRC32C and CRC64NVME would need awscrt.
-for algorithm in ("CRC32", "SHA1", "SHA256"):
-    s3.put_object(Bucket=BUCKET, Key="clients/checked", Body=b"checked", ChecksumAlgorithm=algorithm)
-    assert s3.get_object(Bucket=BUCKET, Key="clients/checked")["Body"].read() == b"checked"
+
+def of_whole(answer):
+    """What an answer says of checksums."""
+    return {name: value for name, value in answer.items() if name.startswith("Checksum")}
+
+
+# Over plain HTTP boto3 sends checksums in headers, which are kept. CRC32C and CRC64NVME would need awscrt.
+checked = {"Bucket": BUCKET, "Key": "clients/checked ü"}
+body = os.urandom(100_000)
+digests = {
+    "CRC32": zlib.crc32(body).to_bytes(4, "big"),
+    "SHA1": hashlib.sha1(body).digest(),
+    "SHA256": hashlib.sha256(body).digest(),
+}
+for algorithm, digest in digests.items():
+    checksum = {f"Checksum{algorithm}": base64.b64encode(digest).decode(), "ChecksumType": "FULL_OBJECT"}
+    assert of_whole(s3.put_object(**checked, Body=body, ChecksumAlgorithm=algorithm)) == checksum
+    copy = {"Bucket": BUCKET, "Key": f"clients/copy of {algorithm}"}
+    s3.copy_object(**copy, CopySource=checked)
+    for named in (checked, copy):
+        assert of_whole(s3.head_object(**named, ChecksumMode="ENABLED")) == checksum
+        assert of_whole(s3.head_object(**named)) == {}
+        answer = s3.get_object(**named, ChecksumMode="ENABLED")
+        assert of_whole(answer) == checksum and answer["Body"].read() == body
+        answer = s3.get_object(**named, ChecksumMode="ENABLED", Range="bytes=70000-")
+        assert of_whole(answer) == {} and answer["Body"].read() == body[70_000:]
+
+upload = dict(**checked, UploadId=s3.create_multipart_upload(**checked)["UploadId"])
+part = s3.upload_part(**upload, PartNumber=1, Body=body, ChecksumAlgorithm="SHA1")
+assert of_whole(part) == {"ChecksumSHA1": base64.b64encode(digests["SHA1"]).decode()}, part
+s3.abort_multipart_upload(**upload)
 
 digest = base64.b64encode(hashlib.md5(b"digest").digest()).decode()
 s3.put_object(Bucket=BUCKET, Key="clients/digest", Body=b"digest", ContentMD5=digest)
