@@ -58,8 +58,8 @@ struct Asked {
     what: What,
     /// What the store knows the object by.
     path: String,
-    /// The whole path but for `partNumber`, if that is what is asked for.
-    without_part: Option<String>,
+    /// The request's path without a partNumber: not every store knows parts by number, and of a copy none does.
+    whole_path: String,
     if_range: Option<String>,
     has_condition: bool,
     /// What the request needs whatever comes of the range.
@@ -132,16 +132,14 @@ impl GetRange {
             Resolved::Whole => {
                 let mut edits = asked.edits;
                 edits.remove("range");
+                edits.set(":path", asked.whole_path);
                 return Ok(self.as_whole(edits));
             }
         };
         let segments = SegmentSpan::covering(plain, layout).ok_or(InternalError("a range beyond its object"))?;
-        let Asked { path, without_part, has_condition, mut edits, .. } = asked;
+        let Asked { path, whole_path, has_condition, mut edits, .. } = asked;
         edits.set("range", segments.sealed.to_string());
-        if let Some(path) = without_part {
-            // Not every store knows parts by number, and of a copy none does.
-            edits.set(":path", path);
-        }
+        edits.set(":path", whole_path);
         // Ties the segments to the head: both are of one object, or there is no answer.
         edits.set("if-match", head.etag.clone());
         edits.remove("if-range");
@@ -269,7 +267,7 @@ impl Asked {
         Self {
             what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),
             path: object_path(&path),
-            without_part: part.map(|_| query::retain(&path, |name| name != "partNumber")),
+            whole_path: query::retain(&path, |name| name != "partNumber"),
             if_range: text("if-range").map(str::to_owned),
             has_condition: text("if-match").is_some_and(|etags| etags != "*")
                 || head.headers.has("if-unmodified-since"),
@@ -301,9 +299,10 @@ fn part(number: u16, head: &StoredHead) -> Resolved {
         false => (number == 1).then_some((0, head.layout.plain_len())),
     };
     match found {
-        Some((start, end)) if start < end => Span::new(start, end - 1).map_or(Resolved::Whole, Resolved::Part),
-        Some(_) => Resolved::Whole,
-        None => Resolved::Unsatisfiable,
+        // An empty object is its own part 1.
+        Some(_) if head.layout.plain_len() == 0 => Resolved::Whole,
+        Some((start, end)) if start < end => Span::new(start, end - 1).map_or(Resolved::Unsatisfiable, Resolved::Part),
+        _ => Resolved::Unsatisfiable,
     }
 }
 

@@ -1,7 +1,12 @@
 //! GetObject with a Range: the bytes are those of the plaintext, and few more than needed are asked for.
 
+use std::rc::Rc;
+
 use proptest::prelude::*;
-use s3ep_core::format::layout::sealed_len;
+use s3ep_core::format::layout::{Layout, sealed_len};
+use s3ep_core::format::metadata::{self, Attributes};
+use s3ep_core::keys::{Dek, ObjectKeys, ObjectName};
+use s3ep_core::seal::Sealer;
 
 use crate::support::{LENGTHS, MODES, Mode, Object, Outcome, Request, Split, Stack, StoreResponse, both, plaintext};
 
@@ -231,9 +236,40 @@ fn the_only_part_is_the_object() {
 
 /// Download managers ask for part 1 before they know how long an object is.
 #[test]
-#[ignore = "what S3 answers to a partNumber of an empty object was not seen; a 416 would fail every such download"]
-fn the_only_part_of_an_empty_object_is_empty() {
-    let (mut stack, _) = holding(Mode::Envelope, 0);
-    let response = stack.send(&Request::get(&format!("{KEY}?partNumber=1"))).complete();
-    assert!(matches!(response.status, 200 | 206) && response.body.is_empty(), "{response:?}");
+fn the_only_part_of_an_empty_object_is_the_object() {
+    let path = format!("{KEY}?response-content-type=a%2Fb&partNumber=1");
+    for mode in MODES {
+        let (mut stack, _) = holding(mode, 0);
+        for request in [Request::get(&path), Request::head(&path), Request::get(&path)] {
+            let response = stack.send(&request).complete();
+            assert_eq!((response.status, response.header("content-length")), (200, Some("0")), "{request:?}");
+            assert_eq!(response.header("content-range"), None);
+            // What a store says to a part of nothing is not known.
+            assert_eq!(stack.store.last().path, format!("{KEY}?response-content-type=a%2Fb"));
+        }
+        let second = Request::get(&format!("{KEY}?partNumber=2"));
+        assert_eq!(stack.send(&second).refused(), (416, "InvalidRange"));
+    }
+}
+
+/// A copy of an upload whose last part was empty.
+#[test]
+fn an_empty_part_of_an_object_that_is_not_empty_cannot_be_had() {
+    let mut stack = Stack::new(Mode::Envelope);
+    let dek = Dek::from_slice(&[9; 32]).unwrap();
+    let wrapped = stack.kms.wrap(&dek, &ObjectName { bucket: "bucket".into(), object_key: "key".into() }).unwrap();
+    let keys = Rc::new(ObjectKeys::derive(&dek).unwrap());
+    let attributes = Attributes { parts: Layout::parse("1x53,1x0"), ..Attributes::default() };
+    let headers = metadata::to_headers(&keys, &wrapped, &attributes).unwrap();
+    let mut body = Vec::new();
+    let mut sealer = Sealer::new(keys, 1, 5);
+    sealer.push(&mut stack.entropy, b"first", &mut body).unwrap();
+    sealer.finish(&mut stack.entropy, &mut body).unwrap();
+    stack.store.objects.insert(KEY.into(), Object { headers, ..Object::new(&[], &body) });
+
+    assert_eq!(stack.get(KEY).complete().body, b"first");
+    let part = |number: u16| Request::get(&format!("{KEY}?partNumber={number}"));
+    let first = stack.send(&part(1)).complete();
+    assert_eq!((first.status, first.body.as_slice()), (206, b"first".as_slice()));
+    assert_eq!(stack.send(&part(2)).refused(), (416, "InvalidRange"));
 }
