@@ -1,12 +1,16 @@
-//! Sizes in listings: only the digits of size elements change, however the body is cut.
+//! Sizes and ETags in listings: nothing else changes, however the body is cut.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use s3ep_core::format::layout::{plain_len, sealed_len};
-use s3ep_core::s3::listing::{ATTRIBUTES, Element, OBJECTS, PARTS, TextRewriter};
+use s3ep_core::s3::listing::{ATTRIBUTES, Element, OBJECTS, PARTS, Rule, TextRewriter};
 
 fn rewritten<'a>(elements: &'static [Element], windows: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut rewriter = TextRewriter::sizes(elements, plain_len);
+    rewritten_by(vec![Rule::sizes(elements, plain_len)], windows)
+}
+
+fn rewritten_by<'a>(rules: Vec<Rule>, windows: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut rewriter = TextRewriter::new(rules);
     let mut out = Vec::new();
     windows.into_iter().for_each(|window| rewriter.push(window, &mut out));
     rewriter.finish(&mut out);
@@ -18,6 +22,15 @@ fn objects(xml: &str) -> String {
     let whole = rewritten(OBJECTS, [xml.as_bytes()]);
     assert_eq!(rewritten(OBJECTS, xml.as_bytes().chunks(1)), whole);
     assert_eq!(rewritten(OBJECTS, xml.as_bytes().chunks(3)), whole);
+    String::from_utf8(whole).unwrap()
+}
+
+/// Sizes and ETags; whole, byte by byte, and in threes.
+fn both(xml: &str) -> String {
+    let rules = || vec![Rule::sizes(OBJECTS, plain_len), Rule::etags()];
+    let whole = rewritten_by(rules(), [xml.as_bytes()]);
+    assert_eq!(rewritten_by(rules(), xml.as_bytes().chunks(1)), whole);
+    assert_eq!(rewritten_by(rules(), xml.as_bytes().chunks(3)), whole);
     String::from_utf8(whole).unwrap()
 }
 
@@ -48,6 +61,42 @@ fn versions_parts_and_attributes() {
                       <ObjectSize>50</ObjectSize></GetObjectAttributesResponse>";
     let expected = attributes.replace("<Size>49", "<Size>1").replace(">50<", ">2<");
     assert_eq!(rewritten(ATTRIBUTES, [attributes.as_bytes()]), expected.into_bytes());
+}
+
+const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+/// What becomes of a document in which `~` stands for an MD5 that clients must not see as such, and `@` for another one.
+fn assert_marked(document: &str) {
+    let store = document.replace(['@', '~'], MD5);
+    let client = document.replace('@', MD5).replace('~', &format!("{MD5}-01"));
+    assert_eq!(both(&store), client.replace("<Size>49", "<Size>1"));
+}
+
+#[test]
+fn etags_and_sizes_in_one_pass() {
+    assert_marked(
+        r#"<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>@</Name><Prefix>@</Prefix><ETag>@</ETag>
+<Contents><Key>"@"</Key><ETag>"~"</ETag><Size>49</Size><Owner><ID>@</ID><ETag>@</ETag></Owner></Contents>
+<Contents><Size>49</Size><ETag>&quot;~&quot;</ETag></Contents><Contents><ETag>&#34;~&#34;</ETag><Size>49</Size></Contents>
+<Contents><ETag> ~ </ETag><Size>49</Size></Contents><Contents><ETag>"@-2"</ETag><Size>49</Size></Contents>
+<Contents><ETag><!-- @ --></ETag><ETag/><ETag></ETag><Size>49</Size></Contents></ListBucketResult>"#,
+    );
+}
+
+#[test]
+fn etags_in_other_documents() {
+    for document in [
+        "<ListVersionsResult><Version><ETag>~</ETag></Version><DeleteMarker><ETag>@</ETag></DeleteMarker></ListVersionsResult>",
+        "<ListPartsResult><UploadId>@</UploadId><Part><ETag>~</ETag></Part></ListPartsResult>",
+        "<?xml version=\"1.0\"?>\n \n<CompleteMultipartUploadResult><ETag>~</ETag></CompleteMultipartUploadResult>",
+        "<CopyObjectResult xmlns='x'><LastModified>@</LastModified><ETag>~</ETag></CopyObjectResult>",
+        "<s:CopyPartResult><s:ETag>~</s:ETag></s:CopyPartResult>",
+        "<GetObjectAttributesResponse><ETag>~</ETag></GetObjectAttributesResponse>",
+        "<Error><Code>InvalidPart</Code><ETag>@</ETag></Error>",
+        "<ETag>@</ETag>",
+    ] {
+        assert_marked(document);
+    }
 }
 
 #[test]
@@ -127,7 +176,7 @@ fn a_body_cut_short_is_whole_up_to_the_cut() {
 
 #[test]
 fn little_is_held_back() {
-    let mut rewriter = TextRewriter::sizes(OBJECTS, plain_len);
+    let mut rewriter = TextRewriter::new(vec![Rule::sizes(OBJECTS, plain_len), Rule::etags()]);
     let (mut out, mut pushed) = (Vec::new(), 0);
     let endless = ["<R><Contents><Size>", &"9".repeat(100_000), "</Size><", &"x".repeat(100_000)].concat();
     for byte in endless.as_bytes() {
@@ -166,6 +215,10 @@ fn fragment() -> impl Strategy<Value = String> {
         "'",
         "&lt;",
         "<a:Size >",
+        "<ETag>",
+        "</ETag>",
+        "&quot;",
+        MD5,
     ]);
     prop_oneof![8 => literal.prop_map(str::to_owned), 1 => "[a-z<>/!?\\[\\]'\"0-9 -]{0,6}"]
 }
@@ -197,15 +250,17 @@ proptest! {
     }
 
     #[test]
-    fn soup_is_the_same_at_any_split_and_only_digits_change(
+    fn soup_is_the_same_at_any_split_and_only_digits_and_marks_change(
         fragments in prop::collection::vec(fragment(), 0..40),
         lengths in prop::collection::vec(0usize..12, 0..60),
     ) {
         let soup = fragments.concat().into_bytes();
-        let whole = rewritten(OBJECTS, [soup.as_slice()]);
-        prop_assert_eq!(&rewritten(OBJECTS, cut(&soup, &lengths)), &whole);
-        let without_digits = |xml: &[u8]| xml.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect::<Vec<_>>();
-        prop_assert_eq!(without_digits(&whole), without_digits(&soup));
+        let rules = || vec![Rule::sizes(OBJECTS, plain_len), Rule::etags()];
+        let whole = rewritten_by(rules(), [soup.as_slice()]);
+        prop_assert_eq!(&rewritten_by(rules(), cut(&soup, &lengths)), &whole);
+        let is_kept = |byte: &u8| !byte.is_ascii_digit() && *byte != b'-';
+        let kept = |xml: &[u8]| xml.iter().copied().filter(is_kept).collect::<Vec<_>>();
+        prop_assert_eq!(kept(&whole), kept(&soup));
     }
 
     #[test]

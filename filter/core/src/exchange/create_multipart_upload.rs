@@ -9,7 +9,7 @@ use crate::error::{Error, InternalError};
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
-use crate::s3::listing::{Element, TextRewriter};
+use crate::s3::listing::{Element, Rule};
 use crate::s3::multipart::Token;
 use crate::sigv4::credentials;
 
@@ -80,11 +80,10 @@ impl Role for CreateMultipartUpload {
         match std::mem::replace(&mut self.stage, Stage::Start) {
             Stage::Asking(keys, wrapped) if head.status == 200 => {
                 hide_ciphertext(&head.headers, &mut edits);
-                let rewriter = TextRewriter::text(UPLOAD_ID, move |upstream| {
-                    let suffix = Token::suffix(std::str::from_utf8(upstream).ok()?, &wrapped, &keys).ok()?;
-                    Some([upstream, suffix.as_bytes()].concat())
+                let upload_id = Rule::text(UPLOAD_ID, move |upstream| {
+                    Some(format!("{upstream}{}", Token::suffix(upstream, &wrapped, &keys).ok()?))
                 });
-                self.rewriting.begin(rewriter, &mut edits);
+                self.rewriting.begin(vec![upload_id], &mut edits);
             }
             _ => hide_metadata(&head.headers, &mut edits),
         }

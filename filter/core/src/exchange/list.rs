@@ -7,7 +7,7 @@ use super::{Body, Env, HeadStep, Role};
 use crate::error::Error;
 use crate::format::layout::plain_len;
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
-use crate::s3::listing::{Element, OBJECTS, PARTS, TextRewriter};
+use crate::s3::listing::{Element, OBJECTS, PARTS, Rule};
 use crate::s3::multipart::UploadId;
 use crate::s3::query;
 use crate::sigv4::credentials;
@@ -68,8 +68,9 @@ impl Role for List {
 
     fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        if let (200, Some(elements)) = (head.status, self.sealed_sizes(env)) {
-            self.rewriting.begin(TextRewriter::sizes(elements, plain_len), &mut edits);
+        if head.status == 200 {
+            let sizes = self.sealed_sizes(env).map(|elements| Rule::sizes(elements, plain_len));
+            self.rewriting.begin(sizes.into_iter().chain([Rule::etags()]).collect(), &mut edits);
         }
         Ok(HeadStep::Forward(edits))
     }

@@ -3,7 +3,7 @@
 use super::Body;
 use crate::error::{Error, IntegrityError};
 use crate::http::HeadEdits;
-use crate::s3::listing::TextRewriter;
+use crate::s3::listing::{Rule, TextRewriter};
 
 /// Rewrites a response's body, or leaves it as it is.
 #[derive(Default)]
@@ -16,9 +16,9 @@ impl Rewriting {
     }
 
     /// From here on, the body is rewritten. Its length is not known any more.
-    pub fn begin(&mut self, rewriter: TextRewriter, edits: &mut HeadEdits) {
+    pub fn begin(&mut self, rules: Vec<Rule>, edits: &mut HeadEdits) {
         edits.remove("content-length");
-        self.0 = Some(rewriter);
+        self.0 = Some(TextRewriter::new(rules));
     }
 
     /// Takes a window of the body.

@@ -1,9 +1,11 @@
-//! Sizes in listings: a stream of XML in, the same bytes out, with plaintext lengths in place of ciphertext lengths; and
-//! likewise for the text of any other element.
+//! Sizes and ETags in listings: a stream of XML in, the same bytes out, with plaintext lengths in place of ciphertext
+//! lengths, and ETags as clients see them; and likewise for the text of any other element.
 //!
 //! This is no XML parser that prints what it has read: namespaces, white space, the order of attributes and whatever a
-//! store adds would change. It follows the markup just closely enough to know when the digits of a size element pass
+//! store adds would change. It follows the markup just closely enough to know when the text of such an element passes
 //! by. Everything else, and everything that is not well-formed, leaves as it came.
+
+use super::etag;
 
 /// An element: the local names of its parent and of itself.
 pub type Element = (&'static str, &'static str);
@@ -15,6 +17,17 @@ pub const PARTS: &[Element] = &[("Part", "Size")];
 /// GetObjectAttributes. The first name is S3's, the second the one its API reference gives.
 pub const ATTRIBUTES: &[Element] =
     &[("GetObjectAttributesResponse", "ObjectSize"), ("GetObjectAttributesOutput", "ObjectSize"), ("Part", "Size")];
+/// Every document with ETags in it.
+const ETAGS: &[Element] = &[
+    ("Contents", "ETag"),
+    ("Version", "ETag"),
+    ("Part", "ETag"),
+    ("CompleteMultipartUploadResult", "ETag"),
+    ("CopyObjectResult", "ETag"),
+    ("CopyPartResult", "ETag"),
+    ("GetObjectAttributesResponse", "ETag"),
+    ("GetObjectAttributesOutput", "ETag"),
+];
 
 /// Longest element name that is followed; S3's longest has 27 bytes.
 const MAX_NAME: usize = 128;
@@ -26,16 +39,17 @@ const MAX_NUMBER: usize = 64;
 const MAX_TEXT: usize = 4_096;
 
 /// Gives what to put in place of an element's content; None: leave it.
-type Rewrite = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>;
+type Rewrite = Box<dyn FnMut(&str) -> Option<String>>;
 
 /// Where the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Text,
-    /// Directly behind the start tag of an element to rewrite. The bytes are held back until it is clear what they are.
-    Content,
+    /// Directly behind the start tag of an element to rewrite, with the rule of that number. The bytes are held back until
+    /// it is clear what they are.
+    Content(usize),
     /// Behind the `<` that ends the bytes held back, which is held back as well.
-    ContentOpen,
+    ContentOpen(usize),
     /// Behind a `<`.
     Open,
     /// Behind `<!`.
@@ -56,15 +70,43 @@ enum State {
     Opaque,
 }
 
-/// Rewrites the text of some elements in one response body. Holds back less than 100 bytes of a size, less than 5,000 of
-/// other text; its memory does not grow with the body.
-///
-/// The body must not be compressed: ask the store for `identity`.
-pub struct TextRewriter {
+/// What becomes of the text of some elements.
+pub struct Rule {
     elements: &'static [Element],
     rewrite: Rewrite,
     /// Longer content is left as it is.
     max_content: usize,
+}
+
+impl Rule {
+    /// `plain_len` gives the plaintext length for a size, or None to leave the size as it is: a foreign object's.
+    pub fn sizes(elements: &'static [Element], plain_len: fn(u64) -> Option<u64>) -> Self {
+        let rewrite = Box::new(move |content: &str| rewrite_size(content, plain_len));
+        Self { elements, rewrite, max_content: MAX_NUMBER }
+    }
+
+    /// ETags become those that clients see, in whatever document.
+    pub fn etags() -> Self {
+        Self::text(ETAGS, |etag| Some(etag::shown(etag)))
+    }
+
+    /// `rewrite` gives new text for an element's, or None to leave it as it is. Neither has markup in it.
+    pub fn text(elements: &'static [Element], rewrite: impl FnMut(&str) -> Option<String> + 'static) -> Self {
+        Self { elements, rewrite: Box::new(rewrite), max_content: MAX_TEXT }
+    }
+
+    fn is_for(&self, parent: &[u8], name: &[u8]) -> bool {
+        self.elements.iter().any(|(p, n)| p.as_bytes() == parent && n.as_bytes() == name)
+    }
+}
+
+/// Rewrites the text of some elements in one body. Holds back less than 100 bytes of a size, less than 5,000 of
+/// other text; its memory does not grow with the body.
+///
+/// The body must not be compressed: ask the store for `identity`.
+pub struct TextRewriter {
+    /// No two are for one element.
+    rules: Vec<Rule>,
     state: State,
     /// Local names of the open elements.
     open: Vec<Vec<u8>>,
@@ -74,19 +116,9 @@ pub struct TextRewriter {
 }
 
 impl TextRewriter {
-    /// `plain_len` gives the plaintext length for a size, or None to leave the size as it is: a foreign object's.
-    pub fn sizes(elements: &'static [Element], plain_len: fn(u64) -> Option<u64>) -> Self {
-        Self::new(elements, MAX_NUMBER, Box::new(move |content| rewrite_size(content, plain_len)))
-    }
-
-    /// `rewrite` gives new text for an element's, or None to leave it as it is. Neither has markup in it.
-    pub fn text(elements: &'static [Element], rewrite: impl FnMut(&[u8]) -> Option<Vec<u8>> + 'static) -> Self {
-        Self::new(elements, MAX_TEXT, Box::new(rewrite))
-    }
-
-    fn new(elements: &'static [Element], max_content: usize, rewrite: Rewrite) -> Self {
-        let state = State::Text;
-        Self { elements, rewrite, max_content, state, open: Vec::new(), name: Vec::new(), content: Vec::new() }
+    /// Rewrites by these rules, no two of which are for one element.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules, state: State::Text, open: Vec::new(), name: Vec::new(), content: Vec::new() }
     }
 
     /// Takes the next window of the body, of any length, and appends to `out` what may go on.
@@ -110,7 +142,7 @@ impl TextRewriter {
     /// The body has ended: appends to `out` what was held back, unchanged.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.release(out);
-        if self.state == State::ContentOpen {
+        if matches!(self.state, State::ContentOpen(_)) {
             out.push(b'<');
         }
         self.state = State::Opaque;
@@ -118,14 +150,14 @@ impl TextRewriter {
 
     fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
         match self.state {
-            State::Content => return self.content_byte(byte, out),
-            State::ContentOpen => self.end_content(byte == b'/', out),
+            State::Content(rule) => return self.content_byte(byte, rule, out),
+            State::ContentOpen(rule) => self.end_content(byte == b'/', rule, out),
             _ => {}
         }
         out.push(byte);
         match self.state {
             State::Text if byte == b'<' => State::Open,
-            State::Open | State::ContentOpen => self.open_byte(byte),
+            State::Open | State::ContentOpen(_) => self.open_byte(byte),
             State::Declaration => self.declaration_byte(byte),
             State::Ignored { mark, marks, seen } => match byte {
                 b'>' if seen >= marks => State::Text,
@@ -135,26 +167,28 @@ impl TextRewriter {
             State::StartName => self.start_name_byte(byte),
             State::Attributes { quote, slash } => self.attribute_byte(byte, quote, slash),
             State::EndName => self.end_name_byte(byte),
-            State::Text | State::Content | State::Opaque => self.state,
+            State::Text | State::Content(_) | State::Opaque => self.state,
         }
     }
 
     /// Only text directly followed by an end tag counts; a comment or CDATA in between makes it something else.
-    fn content_byte(&mut self, byte: u8, out: &mut Vec<u8>) -> State {
+    fn content_byte(&mut self, byte: u8, rule: usize, out: &mut Vec<u8>) -> State {
         if byte == b'<' {
-            return State::ContentOpen;
+            return State::ContentOpen(rule);
         }
         self.content.push(byte);
-        if self.content.len() <= self.max_content {
-            return State::Content;
+        if self.rules.get(rule).is_some_and(|rule| self.content.len() <= rule.max_content) {
+            return State::Content(rule);
         }
         self.release(out);
         State::Text
     }
 
-    fn end_content(&mut self, is_whole: bool, out: &mut Vec<u8>) {
-        if is_whole && let Some(content) = (self.rewrite)(&self.content) {
-            self.content = content;
+    fn end_content(&mut self, is_whole: bool, rule: usize, out: &mut Vec<u8>) {
+        if let (true, Some(rule), Ok(text)) = (is_whole, self.rules.get_mut(rule), str::from_utf8(&self.content))
+            && let Some(text) = (rule.rewrite)(text)
+        {
+            self.content = text.into_bytes();
         }
         self.release(out);
         out.push(b'<');
@@ -210,9 +244,9 @@ impl TextRewriter {
         }
         let name = local(&self.name);
         let parent = self.open.last().map(Vec::as_slice).unwrap_or_default();
-        let is_wanted = self.elements.iter().any(|(p, n)| p.as_bytes() == parent && n.as_bytes() == name);
+        let rule = self.rules.iter().position(|rule| rule.is_for(parent, name));
         self.open.push(name.to_vec());
-        if is_wanted { State::Content } else { State::Text }
+        rule.map_or(State::Text, State::Content)
     }
 
     fn end_name_byte(&mut self, byte: u8) -> State {
@@ -237,12 +271,11 @@ fn local(name: &[u8]) -> &[u8] {
 }
 
 /// The content of a size element with the plaintext length in it, and the white space that it had. None: leave it.
-fn rewrite_size(content: &[u8], plain_len: fn(u64) -> Option<u64>) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(content).ok()?;
-    let digits = text.trim_matches([' ', '\t', '\r', '\n']);
+fn rewrite_size(content: &str, plain_len: fn(u64) -> Option<u64>) -> Option<String> {
+    let digits = content.trim_matches([' ', '\t', '\r', '\n']);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let plain = plain_len(digits.parse().ok()?)?;
-    Some(text.replacen(digits, &plain.to_string(), 1).into_bytes())
+    Some(content.replacen(digits, &plain.to_string(), 1))
 }
