@@ -45,6 +45,18 @@ impl Headers {
         }
         std::str::from_utf8(value).map(Some).map_err(|_| HeaderFieldError::NotUtf8)
     }
+
+    /// All values of a name as the one list that they are (RFC 9110 section 5.3). None: there is none, or it is not UTF-8.
+    pub fn list(&self, name: &str) -> Option<String> {
+        let values: Vec<_> = self.all(name).map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// Sets `name`, in place of all values it has.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(n, _)| n != name);
+        self.0.push((name.to_owned(), value.as_bytes().to_vec()));
+    }
 }
 
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Headers {
@@ -99,6 +111,11 @@ impl HeadEdits {
         headers.iter().filter(|(name, _)| is_unwanted(name)).for_each(|(name, _)| self.remove(name));
     }
 
+    /// Whether something is to be done about `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.remove.iter().chain(self.set.iter().map(|(n, _)| n)).any(|n| n == name)
+    }
+
     /// Also sets `name`. What was to be set before is forgotten.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
@@ -122,8 +139,10 @@ mod tests {
         assert_eq!(headers.text("a"), Ok(Some("1")));
         assert_eq!(headers.text("b"), Err(HeaderFieldError::Repeated));
         assert_eq!(headers.text("c"), Ok(None));
+        assert_eq!(["a", "b", "c"].map(|name| headers.list(name)), [Some("1".into()), Some("2, 3".into()), None]);
         let headers: Headers = [("a", vec![0xff])].into_iter().collect();
         assert_eq!(headers.text("a"), Err(HeaderFieldError::NotUtf8));
+        assert_eq!(headers.list("a"), None);
     }
 
     #[test]

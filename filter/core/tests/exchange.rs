@@ -7,6 +7,7 @@ mod exchange {
     mod aws_chunked;
     mod checksums;
     mod conditions;
+    mod etags;
     mod get;
     mod hostile_store;
     mod kms;

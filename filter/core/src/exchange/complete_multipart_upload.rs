@@ -1,10 +1,12 @@
 //! CompleteMultipartUpload: its document without what is of the plaintext, in its old length.
 
 use super::put_object::write_response;
+use super::rewriting::Rewriting;
 use super::{Body, Env, HeadStep, Role};
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
 use crate::s3::checksum::Checksums;
+use crate::s3::listing::Rule;
 use crate::s3::multipart::{UploadId, complete_body};
 use crate::sigv4::credentials;
 
@@ -18,12 +20,14 @@ pub struct CompleteMultipartUpload {
     len: u64,
     document: Vec<u8>,
     checksums: Checksums,
+    answer: Rewriting,
 }
 
 impl CompleteMultipartUpload {
     /// The end of an upload.
     pub fn new(upload_id: UploadId) -> Self {
-        Self { upload_id, len: 0, document: Vec::new(), checksums: Checksums::default() }
+        let (checksums, answer) = (Checksums::default(), Rewriting::default());
+        Self { upload_id, len: 0, document: Vec::new(), checksums, answer }
     }
 }
 
@@ -76,6 +80,18 @@ impl Role for CompleteMultipartUpload {
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        Ok(HeadStep::Forward(write_response(head)))
+        let mut edits = write_response(head);
+        if head.status == 200 {
+            self.answer.begin(vec![Rule::etags()], &mut edits);
+        }
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.answer.push(window, is_end)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        self.answer.trailers()
     }
 }

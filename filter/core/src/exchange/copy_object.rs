@@ -12,6 +12,7 @@ use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::copy_source::CopySource;
+use crate::s3::listing::Rule;
 use crate::sigv4::credentials;
 
 /// What CopyObject copies beside the body, with all of `x-amz-meta-`.
@@ -31,6 +32,7 @@ pub struct CopyObject {
     is_copy: bool,
     has_conditions: bool,
     stage: Stage,
+    answer: Rewriting,
 }
 
 enum Stage {
@@ -47,8 +49,8 @@ enum Stage {
 impl CopyObject {
     /// A copy to `name`.
     pub fn new(name: ObjectName, source: CopySource) -> Self {
-        let stage = Stage::Start;
-        Self { name, source, edits: HeadEdits::default(), is_copy: true, has_conditions: false, stage }
+        let (stage, answer) = (Stage::Start, Rewriting::default());
+        Self { name, source, edits: HeadEdits::default(), is_copy: true, has_conditions: false, stage, answer }
     }
 
     fn looked(&mut self, env: &mut Env<'_>, look: Look, looked: Looked) -> Result<HeadStep, Error> {
@@ -124,6 +126,7 @@ impl Role for CopyObject {
             .into());
         }
         credentials::remove(&head.path, &mut self.edits);
+        Rewriting::prepare(&mut self.edits);
         let is_replaced = |name: &str| COPIED.contains(&name) || name.starts_with(USER_METADATA);
         let is_copy = self.is_copy;
         // A checksum that the store would compute is the ciphertext's.
@@ -150,11 +153,22 @@ impl Role for CopyObject {
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
+        let mut edits = write_response(head);
         match head.status {
             // Our own condition did not hold.
-            412 if !self.has_conditions => Err(Error::ObjectChanged),
-            _ => Ok(HeadStep::Forward(write_response(head))),
+            412 if !self.has_conditions => return Err(Error::ObjectChanged),
+            200 => self.answer.begin(vec![Rule::etags()], &mut edits),
+            _ => {}
         }
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.answer.push(window, is_end)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        self.answer.trailers()
     }
 }
 

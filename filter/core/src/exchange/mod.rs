@@ -9,6 +9,7 @@ mod complete_multipart_upload;
 mod copy_object;
 mod create_multipart_upload;
 mod dek;
+mod etags;
 mod get_object;
 mod get_object_attributes;
 mod get_range;
@@ -76,22 +77,27 @@ pub struct Exchange {
     is_head: bool,
     /// Whether the response has ended with its head, though it might have had a body.
     has_ended: bool,
+    /// Of the head that came last, until it goes on.
+    etags: Etags,
 }
 
 impl Exchange {
     /// Begins with the request's head.
     pub fn begin(env: &mut Env<'_>, head: RequestHead) -> Result<(Self, HeadStep), Error> {
-        let head = to_path_style(head, &env.config.virtual_host_suffixes);
+        let mut head = to_path_style(head, &env.config.virtual_host_suffixes);
         operation::check_headers(&head)?;
-        let mut role = role(Operation::from_request(&head)?, &head);
-        let step = role.request_head(env, &head)?;
-        Ok((Self { role, is_head: head.method == "HEAD", has_ended: false }, step))
+        let etags = Etags::of_request(&mut head.headers);
+        let role = role(Operation::from_request(&head)?, &head);
+        let mut exchange = Self { role, is_head: head.method == "HEAD", has_ended: false, etags };
+        let step = exchange.role.request_head(env, &head)?;
+        let step = exchange.complete(step)?;
+        Ok((exchange, step))
     }
 
     /// The answer to what [`HeadStep::Wait`] asked.
     pub fn answer(&mut self, env: &mut Env<'_>, answer: Answer) -> Result<HeadStep, Error> {
         let step = self.role.answer(env, answer)?;
-        self.check_end(step)
+        self.complete(step)
     }
 
     /// A window of the request's body. `is_end`: nothing follows, no trailers either.
@@ -107,14 +113,19 @@ impl Exchange {
     /// The response's head.
     pub fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
         self.has_ended = head.is_end && !self.is_head;
+        self.etags = Etags::of_response(&head.headers);
         let step = self.role.response_head(env, head)?;
-        self.check_end(step)
+        self.complete(step)
     }
 
-    /// A body that does not come at all must be as right as one that does.
-    fn check_end(&mut self, step: HeadStep) -> Result<HeadStep, Error> {
-        if self.has_ended && matches!(step, HeadStep::Forward(_)) {
-            self.role.response_trailers()?;
+    /// Does what every head needs before it goes on, whatever its role.
+    fn complete(&mut self, mut step: HeadStep) -> Result<HeadStep, Error> {
+        if let HeadStep::Forward(edits) = &mut step {
+            self.etags.add_to(edits);
+            if self.has_ended {
+                // A body that does not come at all must be as right as one that does.
+                self.role.response_trailers()?;
+            }
         }
         Ok(step)
     }
@@ -205,7 +216,7 @@ fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
 
 /// Edits to a successful response about an encrypted object: the store's checksums are of the ciphertext, and so is
 /// its ETag, which SDKs take for an MD5 of the plaintext unless the object says that it is encrypted with a KMS
-/// ("Checking object integrity": an ETag is no MD5 under SSE-KMS).
+/// ("Checking object integrity": an ETag is no MD5 under SSE-KMS). Some clients do not heed that: see [`Etags`].
 fn hide_ciphertext(headers: &Headers, edits: &mut HeadEdits) {
     hide_metadata(headers, edits);
     edits.remove_where(headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-object-size");

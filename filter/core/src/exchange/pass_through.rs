@@ -6,6 +6,8 @@
 use super::{Body, Env, HeadStep, Role, hide_metadata, no_body};
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
+use crate::s3::etag;
+use crate::s3::listing::{Element, Rule, TextRewriter};
 use crate::s3::multipart::UploadId;
 use crate::s3::operation::RequestBody;
 use crate::s3::xml;
@@ -22,12 +24,14 @@ pub struct PassThrough {
     /// Bytes of the body, where a document is due.
     len: u64,
     document: Vec<u8>,
+    /// Whether the store was told a checksum of the document.
+    has_checksum: bool,
 }
 
 impl PassThrough {
     /// An operation with such a body.
     pub fn new(allowed: RequestBody) -> Self {
-        Self { upload_id: None, allowed, len: 0, document: Vec::new() }
+        Self { upload_id: None, allowed, len: 0, document: Vec::new(), has_checksum: false }
     }
 
     /// AbortMultipartUpload.
@@ -43,11 +47,25 @@ impl PassThrough {
             std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
             std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
             std::cmp::Ordering::Equal if xml::has_root(&self.document, root) => {
-                Ok(Body::Replaced(self.document.clone()))
+                Ok(Body::Replaced(self.with_stored_etags()?))
             }
             std::cmp::Ordering::Equal => Err(RequestError::MalformedXml.into()),
             std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
         }
+    }
+
+    /// The document with the store's ETags, and white space up to its length, which is promised already. So is its
+    /// checksum, which white space cannot keep.
+    fn with_stored_etags(&self) -> Result<Vec<u8>, RequestError> {
+        let mut written = Vec::with_capacity(self.document.len());
+        let mut rewriter = TextRewriter::new(vec![Rule::text(ETAGS, |etag| Some(etag::stored(etag)))]);
+        rewriter.push(&self.document, &mut written);
+        rewriter.finish(&mut written);
+        if self.has_checksum && written != self.document {
+            return Err(RequestError::NotImplemented("an ETag in DeleteObjects"));
+        }
+        written.resize(self.document.len(), b' ');
+        Ok(written)
     }
 }
 
@@ -65,6 +83,8 @@ impl Role for PassThrough {
                 return Err(RequestError::MalformedXml.into());
             }
         }
+        let is_checksum = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
+        self.has_checksum = head.headers.iter().any(|(name, _)| is_checksum(name));
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
         if let Some(upload_id) = &self.upload_id {

@@ -13,7 +13,7 @@ use crate::error::{InternalError, RequestError};
 use crate::format::metadata::WrappedDek;
 use crate::format::segment::MAX_PART;
 use crate::keys::ObjectKeys;
-use crate::s3::query;
+use crate::s3::{etag, query};
 
 const VERSION: u8 = 1;
 const MAC_LEN: usize = 32;
@@ -102,8 +102,8 @@ pub fn parse_part_number(text: &str) -> Result<u16, RequestError> {
     if (1..=MAX_PART).contains(&number) { Ok(number) } else { Err(error) }
 }
 
-/// The body of CompleteMultipartUpload as it goes upstream: the parts' numbers and ETags alone, because checksums in it
-/// are of the plaintext, and white space up to the original's length, because that length is promised already.
+/// The body of CompleteMultipartUpload as it goes upstream: the parts' numbers and the store's ETags alone, because checksums
+/// in it are of the plaintext, and white space up to the original's length, because that length is promised already.
 ///
 /// Refuses part numbers other than 1, 2, 3, … (FORMAT.md section 6).
 pub fn complete_body(body: &[u8]) -> Result<Vec<u8>, RequestError> {
@@ -115,7 +115,7 @@ pub fn complete_body(body: &[u8]) -> Result<Vec<u8>, RequestError> {
             Some(_) => return Err(RequestError::PartNumberGap),
             None => return Err(RequestError::InvalidPartOrder),
         }
-        let etag = escape(part.etag.as_str());
+        let etag = escape(etag::stored(&part.etag));
         written.push_str(&format!("<Part><PartNumber>{due}</PartNumber><ETag>{etag}</ETag></Part>"));
     }
     written.push_str("</CompleteMultipartUpload>");

@@ -7,13 +7,12 @@ const OTHER: &str = "\"0123456789abcdef\"";
 const BEFORE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 const AFTER: &str = "Thu, 01 Jan 2026 00:00:59 GMT";
 
-/// A stack with an object that was written a second after [`BEFORE`], and its ETag.
+/// A stack with an object that was written a second after [`BEFORE`], and its ETag as the client knows it.
 fn holding(mode: Mode) -> (Stack, Vec<u8>, String) {
     let mut stack = Stack::new(mode);
     stack.put("/bucket/first", b"takes the second of BEFORE");
     let plain = plaintext(4, 70_000);
-    stack.put(KEY, &plain);
-    let etag = stack.store.object(KEY).etag.clone();
+    let etag = stack.put(KEY, &plain).header("etag").unwrap().to_owned();
     (stack, plain, etag)
 }
 

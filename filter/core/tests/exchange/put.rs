@@ -76,7 +76,6 @@ fn what_the_object_is_besides_its_body_is_kept() {
         let request = Request::put(KEY, b"body").header("x-amz-storage-class", "STANDARD_IA");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let put = stack.send(&request).complete();
-        assert_eq!(put.header("etag"), Some(stack.store.object(KEY).etag.clone().as_str()));
         put.assert_hides_encryption();
         assert_eq!(stack.store.last().header("x-amz-storage-class"), Some("STANDARD_IA"));
         for response in [stack.get(KEY), stack.send(&Request::head(KEY))].map(|outcome| outcome.complete()) {
