@@ -9,6 +9,7 @@ mod stacks;
 mod clients;
 mod demo;
 mod envoy_config;
+mod etags;
 mod headers;
 mod kms;
 mod large;

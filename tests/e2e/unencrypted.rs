@@ -28,10 +28,12 @@ fn pass_through_byte_exact(stack: &Stack) {
             let [through, straight] = [&stack.client, &stack.direct]
                 .map(|client| client.object(method, &object_key).send(&[]).unwrap().expect(200).unwrap());
             assert!(through.body == straight.body, "{method} {object_key}: {} bytes", through.body.len());
-            for name in ["content-length", "content-type", "etag", "x-amz-meta-origin", "x-amz-server-side-encryption"]
-            {
+            for name in ["content-length", "content-type", "x-amz-meta-origin", "x-amz-server-side-encryption"] {
                 assert_eq!(through.header(name), straight.header(name), "{method} {object_key}: {name}");
             }
+            // No ETag looks like an MD5, whosever object it is.
+            let etag = straight.header("etag").map(|etag| format!("{}-01\"", etag.trim_end_matches('"')));
+            assert_eq!(through.header("etag"), etag.as_deref(), "{method} {object_key}");
         }
     }
 }
