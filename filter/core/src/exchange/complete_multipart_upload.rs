@@ -47,6 +47,7 @@ impl Role for CompleteMultipartUpload {
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
         edits.set(":path", self.upload_id.address(&path));
+        Rewriting::prepare(&mut edits);
         // x-amz-checksum-* and the size are the plaintext object's.
         edits.remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-mp-object-size");
         edits.remove("content-md5");

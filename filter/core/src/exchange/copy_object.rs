@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::look::{Look, Looked, Seen};
 use super::put_object::write_response;
-use super::{Answer, Call, Env, HeadStep, Role, source};
+use super::rewriting::Rewriting;
+use super::{Answer, Body, Call, Env, HeadStep, Role, source};
 use crate::error::{Error, InternalError, RequestError};
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};

@@ -4,12 +4,15 @@
 use super::get_object::{check_unencrypted, object_path};
 use super::get_range::{ON_BEHALF, kept};
 use super::look::{Look, Looked, Seen};
-use super::{Answer, Env, HeadStep, Reply, Role};
+use super::rewriting::Rewriting;
+use super::{Answer, Body, Env, HeadStep, Reply, Role};
 use crate::error::{Error, InternalError};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::ObjectName;
 use crate::s3::attributes::{Attribute, Paging};
 use crate::s3::checksum::Checksum;
+use crate::s3::etag;
+use crate::s3::listing::Rule;
 use crate::s3::xml;
 use crate::sigv4::credentials;
 
@@ -23,6 +26,8 @@ pub struct GetObjectAttributes {
     paging: Paging,
     /// Edits to the client's request, should it go on.
     edits: HeadEdits,
+    /// The store's answer, should it give one.
+    answer: Rewriting,
     stage: Stage,
 }
 
@@ -41,7 +46,8 @@ impl GetObjectAttributes {
     /// A question about `name`.
     pub fn new(name: ObjectName) -> Self {
         let (wanted, paging) = (Vec::new(), Paging::default());
-        Self { name, wanted, paging, edits: HeadEdits::default(), stage: Stage::Start }
+        let (edits, answer) = (HeadEdits::default(), Rewriting::default());
+        Self { name, wanted, paging, edits, answer, stage: Stage::Start }
     }
 
     fn looked(&mut self, env: &Env<'_>, look: Look, looked: Looked) -> Result<HeadStep, Error> {
@@ -74,7 +80,7 @@ impl GetObjectAttributes {
 
     fn element(&self, attribute: Attribute, seen: &Seen) -> String {
         match attribute {
-            Attribute::ETag => format!("<ETag>{}</ETag>", xml::escape(seen.head.etag.trim_matches('"'))),
+            Attribute::ETag => format!("<ETag>{}</ETag>", xml::escape(etag::shown(&seen.head.etag).trim_matches('"'))),
             Attribute::StorageClass => {
                 format!("<StorageClass>{}</StorageClass>", xml::escape(storage_class(&seen.headers)))
             }
@@ -91,6 +97,7 @@ impl Role for GetObjectAttributes {
         self.wanted = Attribute::from_headers(&head.headers)?;
         self.paging = Paging::from_headers(&head.headers)?;
         let path = credentials::remove(&head.path, &mut self.edits);
+        Rewriting::prepare(&mut self.edits);
         let headers = kept(&head.headers, &ON_BEHALF);
         let (look, call) = Look::begin(self.name.clone(), object_path(&path), headers);
         self.stage = Stage::Looking(look);
@@ -108,11 +115,22 @@ impl Role for GetObjectAttributes {
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        match self.stage {
+        let mut edits = HeadEdits::default();
+        match (&self.stage, head.status) {
             // It answers what it did not a moment ago, and of what, nobody knows.
-            Stage::Refused if (200..300).contains(&head.status) => Err(Error::ObjectChanged),
-            _ => Ok(HeadStep::Forward(HeadEdits::default())),
+            (Stage::Refused, 200..300) => return Err(Error::ObjectChanged),
+            (Stage::Unencrypted, 200) => self.answer.begin(vec![Rule::etags()], &mut edits),
+            _ => {}
         }
+        Ok(HeadStep::Forward(edits))
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.answer.push(window, is_end)
+    }
+
+    fn response_trailers(&mut self) -> Result<(), Error> {
+        self.answer.trailers()
     }
 }
 

@@ -1,6 +1,6 @@
-//! ListObjects, ListObjectsV2, ListObjectVersions and ListParts: the store's document, with sizes in plaintext terms.
-//! ListMultipartUploads: the store's document as it is, UploadIds and all, which are good for ListParts and
-//! AbortMultipartUpload.
+//! ListObjects, ListObjectsV2, ListObjectVersions and ListParts: the store's document, with sizes in plaintext terms
+//! and ETags as clients see them. ListMultipartUploads: the store's document as it is, UploadIds and all, which are good
+//! for ListParts and AbortMultipartUpload.
 
 use super::rewriting::Rewriting;
 use super::{Body, Env, HeadStep, Role};

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 pub use call::{Answer, Call, Payload, Reply, StoreAnswer, StoreRequest};
 
+use self::etags::Etags;
 use crate::caches::Caches;
 use crate::config::Config;
 use crate::entropy::Entropy;

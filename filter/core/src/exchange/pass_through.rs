@@ -15,6 +15,8 @@ use crate::sigv4::credentials;
 
 /// The most that is read of a document, in bytes: what S3 takes for DeleteObjects, 1,000 keys of 1,024 bytes.
 const MAX_DOCUMENT: u64 = 2 << 20;
+/// Where DeleteObjects names ETags.
+const ETAGS: &[Element] = &[("Object", "ETag")];
 
 /// Any operation that is the store's own business.
 pub struct PassThrough {

@@ -28,6 +28,7 @@ use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::RangeOpener;
 use crate::s3::copy_source::CopySource;
+use crate::s3::etag;
 use crate::s3::multipart::UploadId;
 use crate::s3::range::{ByteRange, ContentRange, SegmentSpan, Span};
 use crate::s3::xml;
@@ -341,7 +342,7 @@ fn written(env: &Env<'_>, answer: StoreAnswer, source_version: Option<String>) -
     headers.extend(source_version.map(|version| ("x-amz-copy-source-version-id".to_owned(), version)));
     let body = xml::document(
         "CopyPartResult",
-        &format!("<LastModified>{}</LastModified><ETag>{}</ETag>", iso_8601(env.now), xml::escape(etag)),
+        &format!("<LastModified>{}</LastModified><ETag>{}</ETag>", iso_8601(env.now), xml::escape(&etag::shown(etag))),
     );
     Ok(HeadStep::Reply(Reply { status: 200, headers, body: body.into_bytes() }))
 }

@@ -14,9 +14,6 @@ pub type Element = (&'static str, &'static str);
 pub const OBJECTS: &[Element] = &[("Contents", "Size"), ("Version", "Size")];
 /// ListParts.
 pub const PARTS: &[Element] = &[("Part", "Size")];
-/// GetObjectAttributes. The first name is S3's, the second the one its API reference gives.
-pub const ATTRIBUTES: &[Element] =
-    &[("GetObjectAttributesResponse", "ObjectSize"), ("GetObjectAttributesOutput", "ObjectSize"), ("Part", "Size")];
 /// Every document with ETags in it.
 const ETAGS: &[Element] = &[
     ("Contents", "ETag"),
@@ -24,7 +21,6 @@ const ETAGS: &[Element] = &[
     ("Part", "ETag"),
     ("CompleteMultipartUploadResult", "ETag"),
     ("CopyObjectResult", "ETag"),
-    ("CopyPartResult", "ETag"),
     ("GetObjectAttributesResponse", "ETag"),
     ("GetObjectAttributesOutput", "ETag"),
 ];

@@ -1,6 +1,6 @@
 //! ETags: what a client sees is never an MD5, what the store sees is its own, and both mean the same object.
 
-use s3ep_core::exchange::HeadRequest;
+use s3ep_core::exchange::StoreRequest;
 use s3ep_core::http::Headers;
 
 use crate::support::{End, MODES, Mode, Object, Request, Split, Stack, StoreResponse, both, plaintext};
@@ -108,7 +108,7 @@ fn a_copy_names_etags_to_its_source_and_shows_them() {
         stack.down = split;
         let shown = stack.put(KEY, b"body").header("etag").unwrap().to_owned();
         let stored = stack.store.object(KEY).etag.clone();
-        let head = stack.store.head(&HeadRequest { path: KEY.into(), headers: Vec::new() });
+        let head = stack.store.called(&StoreRequest::head(KEY.into(), Vec::new()));
         let length = ("content-length".to_owned(), document.len().to_string());
         stack.store.instead.extend([head, StoreResponse::new(200, vec![length], document.clone().into_bytes())]);
         let copy = Request::put("/bucket/copy", b"").header("x-amz-copy-source", KEY).header("accept-encoding", "br");
@@ -172,7 +172,7 @@ fn an_answer_that_ends_within_an_etag_is_not_taken_for_a_whole_one() {
         [(complete, "CompleteMultipartUploadResult"), (copy, "CopyObjectResult"), (Request::get("/bucket"), "Contents")]
     {
         if root == "CopyObjectResult" {
-            let head = stack.store.head(&HeadRequest { path: KEY.into(), headers: Vec::new() });
+            let head = stack.store.called(&StoreRequest::head(KEY.into(), Vec::new()));
             stack.store.instead.push_back(head);
         }
         let document = format!("<{root}><ETag>\"d41d8");

@@ -248,7 +248,7 @@ fn the_only_part_of_an_empty_object_is_the_object() {
             assert_eq!(stack.store.last().path, format!("{KEY}?response-content-type=a%2Fb"));
         }
         let second = Request::get(&format!("{KEY}?partNumber=2"));
-        assert_eq!(stack.send(&second).refused(), (416, "InvalidRange"));
+        assert_eq!(stack.send(&second).refused(), (416, "InvalidPartNumber"));
     }
 }
 
@@ -271,5 +271,5 @@ fn an_empty_part_of_an_object_that_is_not_empty_cannot_be_had() {
     let part = |number: u16| Request::get(&format!("{KEY}?partNumber={number}"));
     let first = stack.send(&part(1)).complete();
     assert_eq!((first.status, first.body.as_slice()), (206, b"first".as_slice()));
-    assert_eq!(stack.send(&part(2)).refused(), (416, "InvalidRange"));
+    assert_eq!(stack.send(&part(2)).refused(), (416, "InvalidPartNumber"));
 }
