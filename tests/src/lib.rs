@@ -8,11 +8,12 @@ pub mod client;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod listing;
+pub mod node;
 pub mod plaintext;
 pub mod process;
 pub mod progress;
 pub mod python;
-
+pub mod restic;
 pub mod setup;
 pub mod shim;
 pub mod stack;

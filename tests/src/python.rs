@@ -1,30 +1,31 @@
-//! A Python environment with boto3, for the tests with a real SDK.
+//! Python environments, for the tests with real clients.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use crate::process::run;
-use crate::workspace::{cache_dir, lock_cache, root};
+use crate::workspace::{made_from, root};
 
-/// The environment's interpreter. The environment is made on first use, and anew when requirements.txt changes.
+/// The interpreter of an environment with boto3, and no more than that needs.
 pub fn python() -> Result<PathBuf> {
-    let requirements = root().join("tests/requirements.txt");
-    let wanted = fs::read_to_string(&requirements)?;
-    let folder = cache_dir()?.join("python");
-    let installed = folder.join("installed.txt");
-    let _lock = lock_cache()?;
-    let python = folder.join("bin/python");
-    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
-        .context("the tests with boto3 need Python 3 with venv (on Debian: apt install python3-venv)")?;
-    run(Command::new(&python)
+    Ok(environment("python", "tests/requirements.txt")?.join("python"))
+}
+
+/// The folder of the programs of an environment with what the requirements file lists.
+pub fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    let requirements = root().join(requirements);
+    let make = |folder: &Path| install(folder, &requirements);
+    Ok(made_from(&fs::read_to_string(&requirements)?, name, make)?.join("bin"))
+}
+
+fn install(folder: &Path, requirements: &Path) -> Result<()> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))
+        .context("the tests with real clients need Python 3 with venv (on Debian: apt install python3-venv)")?;
+    run(Command::new(folder.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(&requirements))?;
-    fs::write(installed, wanted)?;
-    Ok(python)
+        .arg(requirements))?;
+    Ok(())
 }

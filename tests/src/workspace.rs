@@ -48,6 +48,22 @@ pub fn lock_cache() -> Result<File> {
     Ok(lock)
 }
 
+/// A folder of the cache that `make` fills on first use, and anew whenever the specification changes.
+pub fn made_from(specification: &str, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let folder = cache_dir()?.join(name);
+    let _lock = lock_cache()?;
+    let made = folder.join("made-from.txt");
+    if fs::read_to_string(&made).is_ok_and(|made| made == specification) {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    make(&created(folder.clone())?)?;
+    fs::write(made, specification)?;
+    Ok(folder)
+}
+
 /// A new folder for one run's data and logs. It goes when dropped; what a killed process left goes with a later run.
 pub fn run_dir() -> Result<TempDir> {
     let runs = created(target_dir()?.join("e2e/run"))?;
