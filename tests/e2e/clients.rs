@@ -1,4 +1,7 @@
-//! Clients that people really use.
+//! Clients that people really use: boto3 and curl on every store and in every mode, all the others in [`suite`].
+
+mod suite;
+mod table;
 
 use std::process::Command;
 
