@@ -9,14 +9,12 @@ REMOTE = {"TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": ENDPOINT, "REGION": REG
 REMOTE |= {"ACCESS_KEY_ID": ACCESS_KEY, "SECRET_ACCESS_KEY": SECRET_KEY, "FORCE_PATH_STYLE": "true"}
 # Its own defaults are 200 MiB and 4.7 GiB.
 LIMITS = ["--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M", "--s3-copy-cutoff", "8M", "--multi-thread-cutoff", "5M"]
-# Goes once an ETag through S3EP does not look like an MD5.
-WORKAROUNDS = ["--ignore-checksum"]
 os.environ |= {f"RCLONE_CONFIG_S3EP_{name}": value for name, value in REMOTE.items()}
 PATH = f"s3ep:{BUCKET}/clients/rclone ü+/"
 
 
 def rclone(*arguments, **options):
-    return run("rclone", "--config", "", "--retries", "1", *LIMITS, *WORKAROUNDS, *arguments, **options)
+    return run("rclone", "--config", "", "--retries", "1", *LIMITS, *arguments, **options)
 
 
 def sync(source, target):

@@ -5,9 +5,9 @@ from pathlib import Path
 from steps import ACCESS_KEY, BUCKET, ENDPOINT, LARGE, MIB, REGION, SECRET_KEY, SMALL, folder, run, same, step, version
 
 URL = f"s3://{BUCKET}/clients/s3cmd ü+/"
-# Both go once an ETag through S3EP does not look like an MD5, and answers need not say `aws:kms` for that: s3cmd sends what
-# an answer said with its multipart copies, and a store without a KMS refuses that.
-WORKAROUNDS = ["--no-check-md5", "--remove-header=x-amz-server-side-encryption"]
+# Goes once answers do not say `aws:kms`: s3cmd sends what an answer said with its multipart copies, and a store without a KMS
+# refuses that.
+WORKAROUNDS = ["--remove-header=x-amz-server-side-encryption"]
 CONFIG = f"""[default]
 access_key = {ACCESS_KEY}
 secret_key = {SECRET_KEY}
