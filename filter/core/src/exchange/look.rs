@@ -90,7 +90,7 @@ impl Look {
                 self.unlocked(env, stored, keys)
             }
             Stage::Surveying(stored, keys, mut survey) => match survey.answered(&answer.stored()?)? {
-                Found::Layout(layout) => self.seen(env, stored, keys, layout),
+                Found::Layout(layout) => self.seen(env, *stored, keys, layout),
                 Found::Ask(request) => {
                     self.stage = Stage::Surveying(stored, keys, survey);
                     Ok(Looked::Ask(Call::Store(request)))
@@ -126,7 +126,7 @@ impl Look {
     fn unlocked(&mut self, env: &mut Env<'_>, mut stored: Box<Stored>, keys: Rc<ObjectKeys>) -> Result<Looked, Error> {
         let stated = stated_layout(&stored.metadata.verify(&keys)?, Some(stored.sealed_len))?;
         if let Some(layout) = stated.or_else(|| stored.layout.take()) {
-            return self.seen(env, stored, keys, layout);
+            return self.seen(env, *stored, keys, layout);
         }
         let (survey, request) = Survey::begin(self.path.clone(), stored.etag.clone(), stored.sealed_len);
         self.stage = Stage::Surveying(stored, keys, Box::new(survey));
@@ -136,11 +136,11 @@ impl Look {
     fn seen(
         &mut self,
         env: &mut Env<'_>,
-        stored: Box<Stored>,
+        stored: Stored,
         keys: Rc<ObjectKeys>,
         layout: Layout,
     ) -> Result<Looked, Error> {
-        let Stored { headers, metadata, sealed_len, etag, .. } = *stored;
+        let Stored { headers, metadata, sealed_len, etag, .. } = stored;
         let attributes = metadata.verify(&keys)?;
         let head = StoredHead { metadata, sealed_len, etag, layout };
         env.caches.heads.put(self.path.clone(), head.clone(), env.now);
