@@ -93,7 +93,7 @@ s3.abort_multipart_upload(Bucket=BUCKET, Key="multipart/aborted", UploadId=uploa
 assert error_code(complete, key="multipart/aborted", upload_id=upload_id, parts=parts) == "NoSuchUpload"
 upload_id, parts = upload("multipart/gap", [b"a"])
 parts[0]["PartNumber"] = 2
-assert error_code(complete, key="multipart/gap", upload_id=upload_id, parts=parts) == "InvalidPartOrder"
+assert error_code(complete, key="multipart/gap", upload_id=upload_id, parts=parts) == "InvalidPart"
 
 # Copies: the metadata comes along or is replaced, and the bytes stay right, for multipart objects and copies of copies.
 s3.put_object(Bucket=BUCKET, Key="copies/a b+ü", Body=managed[:100_000], ContentType="text/x-a", Metadata={"a": "1"})

@@ -109,11 +109,13 @@ pub fn parse_part_number(text: &str) -> Result<u16, RequestError> {
 pub fn complete_body(body: &[u8]) -> Result<Vec<u8>, RequestError> {
     let text = std::str::from_utf8(body).map_err(|_| RequestError::MalformedXml)?;
     let mut written = String::from("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-    for (due, part) in (1_u32..).zip(parts(text)?) {
-        match part.number.checked_sub(due) {
-            Some(0) => {}
-            Some(_) => return Err(RequestError::PartNumberGap),
-            None => return Err(RequestError::InvalidPartOrder),
+    let parts = parts(text)?;
+    if !parts.is_sorted_by(|a, b| a.number < b.number) {
+        return Err(RequestError::InvalidPartOrder);
+    }
+    for (due, part) in (1_u32..).zip(parts) {
+        if part.number != due {
+            return Err(RequestError::PartNumberGap);
         }
         let etag = escape(etag::stored(&part.etag));
         written.push_str(&format!("<Part><PartNumber>{due}</PartNumber><ETag>{etag}</ETag></Part>"));
@@ -265,6 +267,7 @@ mod tests {
         };
         assert_eq!(complete_body(body(&[1, 3]).as_bytes()), Err(RequestError::PartNumberGap));
         assert_eq!(complete_body(body(&[2]).as_bytes()), Err(RequestError::PartNumberGap));
+        assert_eq!(complete_body(body(&[2, 1]).as_bytes()), Err(RequestError::InvalidPartOrder));
         assert_eq!(complete_body(body(&[1, 1]).as_bytes()), Err(RequestError::InvalidPartOrder));
         assert_eq!(complete_body(body(&[1, 2, 1]).as_bytes()), Err(RequestError::InvalidPartOrder));
         for text in [
