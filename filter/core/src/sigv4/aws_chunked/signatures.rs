@@ -3,10 +3,11 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+
+use crate::sigv4::signing_key::{hex, keyed};
 
 /// A signature is not that of what it should sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,13 +55,8 @@ impl ChunkSignatures {
     /// `timestamp` is the request's `x-amz-date`, `scope` is `date/region/s3/aws4_request`, `seed` the request's own
     /// signature in lower-case hexadecimal, already checked.
     pub fn new(signing_key: &[u8; 32], timestamp: &str, scope: &str, seed: &str) -> Self {
-        // HMAC pads a key with zeros to its hash's block (RFC 2104 section 2): a whole block cannot be of a wrong length.
-        let mut block = Zeroizing::new([0; 64]);
-        for (to, from) in block.iter_mut().zip(signing_key) {
-            *to = *from;
-        }
         Self {
-            hmac: Hmac::new((&*block).into()),
+            hmac: keyed(signing_key),
             scope_lines: format!("{timestamp}\n{scope}\n"),
             previous: seed.to_owned(),
             stated: String::new(),
@@ -107,8 +103,4 @@ impl ChunkVerifier for ChunkSignatures {
     fn trailers(&mut self, canonical: &[u8], signature: &str) -> Result<(), SignatureMismatch> {
         self.check("AWS4-HMAC-SHA256-TRAILER", &hex(&Sha256::digest(canonical)), signature)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
