@@ -97,6 +97,8 @@ mod tests {
             assert_eq!(Timestamp::parse_date(text), None, "{text}");
         }
         assert_eq!(Timestamp::parse("Fri, 24 May 2013 00:00:00 GMT"), None);
+        // RFC 2822 has comments within comments: no stack is to end here.
+        assert_eq!(Timestamp::parse_date(&format!("Fri, {}", "(".repeat(100_000))), None);
     }
 
     #[test]
