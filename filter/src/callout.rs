@@ -6,7 +6,7 @@ use kms_api::{
 };
 use s3ep_core::config::{Config, KeySource, Shim, Upstream};
 use s3ep_core::error::KmsError;
-use s3ep_core::exchange::{Answer, Call, Payload, StoreAnswer, StoreRequest};
+use s3ep_core::exchange::{Answer, Call, CallBody, StoreAnswer, StoreRequest};
 use s3ep_core::format::metadata::WrappedDek;
 use s3ep_core::http::ResponseHead;
 use s3ep_core::keys::{Dek, ObjectName};
@@ -41,7 +41,7 @@ impl Pending {
             // Envoy says 503 and 504 in the store's place.
             (Self::Store, Some(503 | 504)) => self.failed(KmsError::Unavailable),
             (Self::Store, _) => {
-                let body = Payload(std::mem::take(&mut *body));
+                let body = CallBody(std::mem::take(&mut *body));
                 Answer::Stored(head.map(|head| StoreAnswer { head, body }))
             }
             (Self::Wrap, Some(200)) => Answer::Wrapped(wrapped(&body)),

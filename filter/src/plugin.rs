@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use s3ep_core::caches::Caches;
-use s3ep_core::config::Config;
+use s3ep_core::config::{Auth, Config};
 use zeroize::Zeroizing;
 
 use crate::host;
@@ -43,7 +43,9 @@ impl RootContext for Plugin {
     fn on_configure(&mut self, len: usize) -> bool {
         match Self::load(len) {
             Ok(shared) => {
-                log::warn!("s3ep: auth is none: this proxy signs for whoever reaches it");
+                if matches!(shared.config.auth, Auth::None) {
+                    log::warn!("s3ep: auth is none: this proxy signs for whoever reaches it");
+                }
                 self.shared = Some(Rc::new(shared));
                 true
             }

@@ -40,6 +40,8 @@ fn curl_signed(stack: &Stack) -> Command {
     command
         .args(["--silent", "--show-error", "--fail", "--max-time", "60", "--path-as-is"])
         .args(["--aws-sigv4", &format!("aws:amz:{}:s3", endpoint.region)])
+        // Older ones do not say by themselves how the body is signed.
+        .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
         .args(["--user", &format!("{}:{}", endpoint.access_key, endpoint.secret_key)]);
     command
 }

@@ -6,6 +6,7 @@
 #[macro_use]
 mod stacks;
 
+mod auth;
 mod clients;
 mod demo;
 mod envoy_config;

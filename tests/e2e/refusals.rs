@@ -17,15 +17,9 @@ fn assert_nothing_stored(stack: &Stack, object_key: &str) {
 }
 
 fn an_upload_without_a_length(stack: &Stack) {
-    let path = stack.client.object_path("refusals/chunked");
-    let authority = stack.client.endpoint.authority();
-    let answer = raw::exchange(
-        authority,
-        &format!(
-            "PUT {path} HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
-             4\r\nbody\r\n0\r\n\r\n"
-        ),
-    );
+    let head = stack.client.object("PUT", "refusals/chunked").head().unwrap();
+    let request = format!("{head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
+    let answer = raw::exchange(stack.client.endpoint.authority(), &request);
     assert!(answer.starts_with("HTTP/1.1 411 "), "{answer}");
     assert!(answer.contains("<Code>MissingContentLength</Code>"), "{answer}");
     assert_nothing_stored(stack, "refusals/chunked");
@@ -71,10 +65,9 @@ fn customer_keys(stack: &Stack) {
 }
 
 fn a_body_shorter_than_its_stated_length(stack: &Stack) {
-    let path = stack.client.object_path("refusals/short");
-    let authority = stack.client.endpoint.authority();
-    let head = format!("PUT {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 100000\r\n\r\n");
-    raw::send_and_leave(authority, &[head.as_bytes(), &[b'x'; 70_000]].concat());
+    let head = stack.client.object("PUT", "refusals/short").head().unwrap();
+    let request = [head.as_bytes(), b"Content-Length: 100000\r\n\r\n", &[b'x'; 70_000]].concat();
+    raw::send_and_leave(stack.client.endpoint.authority(), &request);
     // The store sees the connection break; nothing tells when it is done with that.
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert_nothing_stored(stack, "refusals/short");

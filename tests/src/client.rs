@@ -151,6 +151,17 @@ impl Call<'_> {
         Ok(Response::new(response, broken))
     }
 
+    /// The request's head, signed without a body, to be sent by hand. More headers and an empty line may follow.
+    pub fn head(&self) -> Result<String> {
+        let request = self.signed(SignableBody::UnsignedPayload, ())?;
+        let authority = self.client.endpoint.authority();
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {authority}\r\n", self.method, self.path_and_query);
+        for (name, value) in request.headers() {
+            head.push_str(&format!("{name}: {}\r\n", value.to_str()?));
+        }
+        Ok(head)
+    }
+
     fn exchange(
         self,
         signable: SignableBody<'_>,

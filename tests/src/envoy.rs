@@ -66,6 +66,15 @@ impl Configuration {
         signing["region"] = json!(store.region);
     }
 
+    /// Lets this client in, and nobody else. Its secret comes from Envoy's environment.
+    pub fn set_client(&mut self, client: &Endpoint) {
+        let access_key_id = &client.access_key;
+        let client = json!({
+            "name": "client", "access_key_id": access_key_id, "secret_env": CLIENT_SECRET, "buckets": ["*"],
+        });
+        self.plugin(|plugin| plugin["auth"] = json!({ "clients": [client] }));
+    }
+
     /// Takes DEKs from there. In direct mode there is no KMS, and so no cluster for one.
     pub fn set_keys(&mut self, keys: &Keys) {
         match keys {
@@ -133,6 +142,9 @@ pub fn validate(envoy: &Path, file: &Path, variables: &[(&str, &str)]) -> Result
     Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
+/// The variable that holds the client's secret access key.
+const CLIENT_SECRET: &str = "S3EP_CLIENT_SECRET";
+
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
@@ -152,6 +164,7 @@ impl Envoy {
         configuration: &Configuration,
         store: &Endpoint,
         keys: &Keys,
+        client_secret: &str,
     ) -> Result<Self> {
         let file = folder.join("envoy.json");
         configuration.write(&file)?;
@@ -161,6 +174,7 @@ impl Envoy {
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", &store.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
+            .env(CLIENT_SECRET, client_secret)
             .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning", "-c"])
             .arg(&file)
             .arg("--admin-address-path")

@@ -1,6 +1,6 @@
 //! Store, kms-shim and Envoy, running together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -87,13 +87,11 @@ impl<'a> Builder<'a> {
     /// Starts everything.
     pub fn start(mut self, store: Store, mode: Mode) -> Result<Stack> {
         let (keys, shim) = self.keys(mode)?;
-        self.configuration.set_filter(&self.setup.wasm);
+        let client = Endpoint::new(String::new(), "S3EPCLIENT".to_owned(), random_hex()?);
         self.configuration.set_port(self.port);
-        self.configuration.set_store(&store.endpoint);
-        self.configuration.set_keys(&keys);
-        let envoy = Envoy::start(self.setup, self.folder.path(), &self.configuration, &store.endpoint, &keys)?;
+        let envoy = start_envoy(self.setup, self.folder.path(), self.configuration, &store, &keys, &client)?;
         let stack = Stack {
-            client: client_of(&envoy)?,
+            client: through(&envoy, client),
             direct: S3Client::new(store.endpoint.clone(), BUCKET),
             envoy,
             keys,
@@ -130,23 +128,36 @@ pub struct Replica {
     _folder: TempDir,
 }
 
-/// A client that goes through this Envoy.
-fn client_of(envoy: &Envoy) -> Result<S3Client> {
-    let endpoint = Endpoint::new(envoy.url.clone(), "S3EPCLIENT".to_owned(), random_hex()?);
-    Ok(S3Client::new(endpoint, BUCKET))
+/// Starts Envoy for one client.
+fn start_envoy(
+    setup: &Setup,
+    folder: &Path,
+    mut configuration: Configuration,
+    store: &Store,
+    keys: &Keys,
+    client: &Endpoint,
+) -> Result<Envoy> {
+    configuration.set_filter(&setup.wasm);
+    configuration.set_store(&store.endpoint);
+    configuration.set_keys(keys);
+    configuration.set_client(client);
+    Envoy::start(setup, folder, &configuration, &store.endpoint, keys, &client.secret_key)
+}
+
+/// The client, through this Envoy.
+fn through(envoy: &Envoy, client: Endpoint) -> S3Client {
+    S3Client::new(Endpoint { url: envoy.url.clone(), ..client }, BUCKET)
 }
 
 impl Stack {
-    /// Starts one more Envoy, with the reference configuration, in front of the same store and KMS.
+    /// Starts one more Envoy, with the reference configuration, for the same client, store and KMS.
     pub fn replica(&self, setup: &Setup) -> Result<Replica> {
         let folder = run_dir()?;
         let mut configuration = Configuration::reference()?;
-        configuration.set_filter(&setup.wasm);
         configuration.set_port(0);
-        configuration.set_store(&self.store.endpoint);
-        configuration.set_keys(&self.keys);
-        let envoy = Envoy::start(setup, folder.path(), &configuration, &self.store.endpoint, &self.keys)?;
-        Ok(Replica { client: client_of(&envoy)?, envoy, _folder: folder })
+        let client = self.client.endpoint.clone();
+        let envoy = start_envoy(setup, folder.path(), configuration, &self.store, &self.keys, &client)?;
+        Ok(Replica { client: through(&envoy, client), envoy, _folder: folder })
     }
 
     /// The stack's folder.

@@ -1,5 +1,7 @@
 //! The plugin configuration: the JSON that Envoy hands to the filter, parsed into what cannot be wrong any more.
 
+mod auth;
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -8,6 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use auth::AuthSchema;
+
+use crate::clients::Clients;
 use crate::keys::MasterKey;
 
 /// The largest configuration that is read, in bytes.
@@ -16,6 +21,8 @@ pub const MAX_LEN: usize = 1 << 20;
 /// The filter's configuration.
 #[derive(Debug)]
 pub struct Config {
+    /// Who may enter.
+    pub auth: Auth,
     /// Where DEKs come from.
     pub keys: KeySource,
     /// How the filter asks the store on its own account.
@@ -33,6 +40,15 @@ pub struct Config {
     pub upload_part_copy: UploadPartCopy,
     /// Host suffixes below which a label is a bucket's name (virtual-host style), without the leading dot.
     pub virtual_host_suffixes: Vec<String>,
+}
+
+/// Who may enter.
+#[derive(Debug)]
+pub enum Auth {
+    /// Whoever reaches the listener.
+    None,
+    /// Those who sign as one of these.
+    Clients(Clients),
 }
 
 /// Where DEKs come from.
@@ -171,13 +187,18 @@ fn schema_error(error: &serde_json::Error) -> ConfigError {
     let place = format!("line {}, column {}", error.line(), error.column());
     let names_fields =
         ["unknown field", "missing field", "duplicate field"].iter().any(|start| text.starts_with(start));
-    ConfigError::Schema(if names_fields { text } else { format!("wrong type, value or syntax at {place}") })
+    // A field's name is whatever somebody wrote, line breaks too.
+    ConfigError::Schema(if names_fields {
+        text.escape_debug().to_string()
+    } else {
+        format!("wrong type, value or syntax at {place}")
+    })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Schema {
-    auth: Auth,
+    auth: AuthSchema,
     keys: KeysSchema,
     store: UpstreamSchema,
     #[serde(default)]
@@ -190,13 +211,6 @@ struct Schema {
     upload_part_copy: UploadPartCopy,
     #[serde(default)]
     virtual_host_suffixes: Vec<String>,
-}
-
-/// Clients are not checked yet, and who leaves that so must write it out.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Auth {
-    None,
 }
 
 #[derive(Deserialize)]
@@ -256,13 +270,13 @@ const DEFAULT_STORE_TIMEOUT_MS: u64 = 10_000;
 
 impl Schema {
     fn check(self, environment: Environment<'_>) -> Result<Config, ConfigError> {
-        let Auth::None = self.auth;
         let dek_cache_entries = NonZeroUsize::new(self.dek_cache.max_entries)
             .ok_or_else(|| invalid("dek_cache.max_entries", "must be at least 1"))?;
         if self.virtual_host_suffixes.iter().any(|suffix| suffix.is_empty() || suffix.starts_with('.')) {
             return Err(invalid("virtual_host_suffixes", "a suffix is a host name, without a leading dot"));
         }
         Ok(Config {
+            auth: self.auth.check(environment)?,
             keys: self.keys.check(environment)?,
             store: self.store.check("store", DEFAULT_STORE_TIMEOUT_MS)?,
             unencrypted_objects: self.unencrypted_objects,
@@ -405,13 +419,40 @@ mod tests {
     fn every_fault_names_its_field_and_no_secret() {
         let direct = |keys: Value| json!({"direct": {"master_keys": keys}});
         let short = "c2VjcmV0";
+        let client = |change: Value| {
+            let mut client = json!({
+                "name": "app", "access_key_id": "AKIDAPP", "secret_access_key": "hush", "buckets": ["*"],
+            });
+            client.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            json!({"clients": [client]})
+        };
+        let twice = json!({"clients": [client(json!({}))["clients"][0], client(json!({}))["clients"][0]]});
         let cases = [
             ("/auth", json!(null), "wrong type"),
-            ("/auth", json!("secret"), "wrong type"),
+            ("/auth", json!("hush"), "wrong type"),
+            ("/auth", json!({"clients": []}), "auth.clients: "),
+            ("/auth", json!({"clients": [], "other": 1}), "unknown field `other`"),
+            ("/auth", json!({}), "missing field `clients`"),
+            ("/auth", client(json!({"name": "a b"})), "auth.clients.name: "),
+            ("/auth", client(json!({"access_key_id": "a/b"})), "auth.clients[app].access_key_id: "),
+            ("/auth", client(json!({"secret_env": "SET"})), "auth.clients[app].secret_access_key: "),
+            ("/auth", client(json!({"secret_access_key": null})), "auth.clients[app].secret_access_key: "),
+            ("/auth", client(json!({"secret_access_key": ""})), "auth.clients[app].secret_access_key: "),
+            (
+                "/auth",
+                client(json!({"secret_access_key": null, "secret_env": "UNSET"})),
+                "auth.clients[app].secret_access_key_env: ",
+            ),
+            ("/auth", client(json!({"session_token_env": "UNSET"})), "auth.clients[app].session_token_env: "),
+            ("/auth", client(json!({"buckets": []})), "auth.clients[app].buckets: "),
+            ("/auth", client(json!({"buckets": null})), "wrong type"),
+            ("/auth", client(json!({"read_only": "hush"})), "wrong type"),
+            ("/auth", client(json!({"a\nb": 1})), "unknown field `a\\nb`"),
+            ("/auth", twice, "auth.clients: two"),
             ("/keys", json!({}), "keys: "),
             ("/keys/direct", json!({"master_keys": []}), "keys: "),
-            ("/keys/envelope/token", json!(["secret"]), "wrong type"),
-            ("/keys/envelope/token", json!("secret\n"), "keys.envelope.token: "),
+            ("/keys/envelope/token", json!(["hush"]), "wrong type"),
+            ("/keys/envelope/token", json!("hush\n"), "keys.envelope.token: "),
             ("/keys/envelope/token_env", json!("SET"), "keys.envelope.token: "),
             ("/keys/envelope/cluster", json!(""), "keys.envelope.cluster: "),
             ("/keys/envelope/timeout_ms", json!(0), "keys.envelope.timeout_ms: "),
@@ -432,7 +473,7 @@ mod tests {
                 json!({"max_bytes_in_flight": 2_u64 << 30}),
                 "upload_part_copy.max_bytes_in_flight: ",
             ),
-            ("/unencrypted_objects", json!("secret"), "wrong type"),
+            ("/unencrypted_objects", json!("hush"), "wrong type"),
             ("/virtual_host_suffixes", json!([".s3"]), "virtual_host_suffixes: "),
             ("/store", json!(null), "wrong type"),
             ("/store", json!({"cluster": "s3", "authority": ""}), "store.authority: "),
@@ -443,7 +484,8 @@ mod tests {
             config.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(field.into(), value);
             let error = parse(&config).unwrap_err().to_string();
             assert!(error.contains(expected), "{pointer}: {error}");
-            assert!(!error.contains("secret") && !error.contains(KEY) && !error.contains('\n'), "{error}");
+
+            assert!(!error.contains("hush") && !error.contains(KEY) && !error.contains('\n'), "{error}");
         }
         let mut unauthenticated = envelope();
         unauthenticated.as_object_mut().unwrap().remove("auth");

@@ -6,6 +6,7 @@ use crate::entropy::EntropyError;
 use crate::format::metadata::MetadataError;
 use crate::open::OpenError;
 use crate::s3::checksum::ChecksumError;
+use crate::sigv4::AuthError;
 use crate::sigv4::aws_chunked::AwsChunkedError;
 
 /// Why an exchange failed.
@@ -37,6 +38,12 @@ pub enum Error {
 /// What is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
+    /// Who sent it is not known, or it was changed since it was signed.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The client may not do this here.
+    #[error("Access Denied")]
+    AccessDenied,
     /// The path is no path of S3's.
     #[error("the URI could not be parsed: {0}")]
     InvalidUri(&'static str),
@@ -179,6 +186,12 @@ impl From<OpenError> for Error {
 
 impl From<ChecksumError> for Error {
     fn from(error: ChecksumError) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
         Self::Request(error.into())
     }
 }

@@ -5,12 +5,13 @@
 //!
 //! * [`format`], [`keys`], [`seal`], [`open`]: `FORMAT.md`, the bytes at rest.
 //! * [`s3`]: what a request means to S3, and how S3 says that something is wrong.
-//! * [`sigv4`]: AWS Signature Version 4.
+//! * [`sigv4`], [`clients`]: AWS Signature Version 4, and what who signs may do.
 //! * [`exchange`]: events in, steps out; a file an operation.
 #![forbid(unsafe_code)]
 
 pub mod budget;
 pub mod caches;
+pub mod clients;
 pub mod config;
 pub mod date;
 pub mod entropy;

@@ -3,9 +3,14 @@
 
 mod support;
 
+#[path = "sigv4/client.rs"]
+#[expect(dead_code, reason = "the tests of signatures use all of it")]
+mod signer;
+
 mod exchange {
     mod aws_chunked;
     mod checksums;
+    mod clients;
     mod conditions;
     mod etags;
     mod get;

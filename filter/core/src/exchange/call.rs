@@ -29,25 +29,25 @@ pub struct StoreRequest {
     /// Headers, without pseudo-headers.
     pub headers: Vec<(String, String)>,
     /// The body.
-    pub body: Payload,
+    pub body: CallBody,
 }
 
 impl StoreRequest {
     /// A HEAD.
     pub fn head(path: String, headers: Vec<(String, String)>) -> Self {
-        Self { method: "HEAD", path, headers, body: Payload::default() }
+        Self { method: "HEAD", path, headers, body: CallBody::default() }
     }
 
     /// A GET of some bytes of an object's body, if it is still the one with this ETag.
     pub fn get_range(path: String, etag: String, span: Span) -> Self {
         let headers = vec![("range".to_owned(), span.to_string()), ("if-match".to_owned(), etag)];
-        Self { method: "GET", path, headers, body: Payload::default() }
+        Self { method: "GET", path, headers, body: CallBody::default() }
     }
 
     /// A PUT, which states its length.
     pub fn put(path: String, mut headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
         headers.push(("content-length".to_owned(), body.len().to_string()));
-        Self { method: "PUT", path, headers, body: Payload(body) }
+        Self { method: "PUT", path, headers, body: CallBody(body) }
     }
 }
 
@@ -68,7 +68,7 @@ pub struct StoreAnswer {
     /// Its head.
     pub head: ResponseHead,
     /// Its body.
-    pub body: Payload,
+    pub body: CallBody,
 }
 
 /// A response in the store's place that is no error of ours.
@@ -84,9 +84,9 @@ pub struct Reply {
 
 /// A body, of which `Debug` shows the length alone.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Payload(pub Vec<u8>);
+pub struct CallBody(pub Vec<u8>);
 
-impl fmt::Debug for Payload {
+impl fmt::Debug for CallBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
     }

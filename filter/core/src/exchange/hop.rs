@@ -150,7 +150,7 @@ fn broken(how: &'static str) -> IntegrityError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::call::Payload;
+    use crate::exchange::call::CallBody;
     use crate::format::layout::plain_len;
     use crate::format::segment::SEGMENT_LEN;
     use crate::http::{Headers, ResponseHead};
@@ -178,7 +178,7 @@ mod tests {
 
     fn answer(body: Vec<u8>) -> StoreAnswer {
         let head = ResponseHead { status: 206, headers: Headers::default(), is_end: false };
-        StoreAnswer { head, body: Payload(body) }
+        StoreAnswer { head, body: CallBody(body) }
     }
 
     /// Hops through an object of such parts; gives what was found and how many looks it took.

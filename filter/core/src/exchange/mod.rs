@@ -15,11 +15,13 @@ mod get_object_attributes;
 mod get_range;
 mod hop;
 mod list;
+mod list_buckets;
 mod look;
 mod pass_through;
 mod put_object;
 mod rewriting;
 mod sealing;
+mod sender;
 mod source;
 mod survey;
 mod upload_keys;
@@ -28,9 +30,10 @@ mod upload_part_copy;
 
 use std::time::Duration;
 
-pub use call::{Answer, Call, Payload, Reply, StoreAnswer, StoreRequest};
+pub use call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
 
 use self::etags::Etags;
+use self::sender::Sender;
 use crate::caches::Caches;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -39,6 +42,7 @@ use crate::format::metadata;
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::s3::operation::{self, Operation};
 use crate::s3::virtual_host::to_path_style;
+use crate::sigv4::Payload;
 
 /// What an exchange needs from around it.
 pub struct Env<'a> {
@@ -85,10 +89,17 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with the request's head.
     pub fn begin(env: &mut Env<'_>, head: RequestHead) -> Result<(Self, HeadStep), Error> {
+        let sender = Sender::of_request(env, &head)?;
         let mut head = to_path_style(head, &env.config.virtual_host_suffixes);
         operation::check_headers(&head)?;
+        let operation = Operation::from_request(&head)?;
+        sender.check(&head, &operation)?;
+        if let Payload::Sha256(hash) = &sender.payload {
+            // A presigned URL may state it in its query, where those who verify bodies do not look.
+            head.headers.set("x-amz-content-sha256", hash);
+        }
         let etags = Etags::of_request(&mut head.headers);
-        let role = role(Operation::from_request(&head)?, &head);
+        let role = role(operation, &head, sender);
         let mut exchange = Self { role, is_head: head.method == "HEAD", has_ended: false, etags };
         let step = exchange.role.request_head(env, &head)?;
         let step = exchange.complete(step)?;
@@ -142,9 +153,10 @@ impl Exchange {
     }
 }
 
-fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
+fn role(operation: Operation, head: &RequestHead, sender: Sender) -> Box<dyn Role> {
+    let Sender { payload, permissions } = sender;
     match operation {
-        Operation::PutObject(name) => Box::new(put_object::PutObject::new(name)),
+        Operation::PutObject(name) => Box::new(put_object::PutObject::new(name, payload)),
         Operation::GetObject { name, part } | Operation::HeadObject { name, part }
             if part.is_some() || head.headers.has("range") =>
         {
@@ -155,11 +167,12 @@ fn role(operation: Operation, head: &RequestHead) -> Box<dyn Role> {
         }
         Operation::GetObjectAttributes(name) => Box::new(get_object_attributes::GetObjectAttributes::new(name)),
         Operation::CopyObject { name, source } => Box::new(copy_object::CopyObject::new(name, source)),
+        Operation::ListBuckets => Box::new(list_buckets::ListBuckets::new(permissions)),
         Operation::ListObjects => Box::new(list::List::objects()),
         Operation::ListMultipartUploads => Box::new(list::List::uploads()),
         Operation::CreateMultipartUpload(name) => Box::new(create_multipart_upload::CreateMultipartUpload::new(name)),
         Operation::UploadPart { name, part, upload_id } => {
-            Box::new(upload_part::UploadPart::new(name, part, upload_id))
+            Box::new(upload_part::UploadPart::new(name, part, upload_id, payload))
         }
         Operation::UploadPartCopy { name, part, upload_id, source } => {
             Box::new(upload_part_copy::UploadPartCopy::new(name, part, upload_id, source))

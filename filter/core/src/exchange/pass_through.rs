@@ -6,6 +6,7 @@
 use super::{Body, Env, HeadStep, Role, hide_metadata, no_body};
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
+use crate::s3::checksum::Checksums;
 use crate::s3::etag;
 use crate::s3::listing::{Element, Rule, TextRewriter};
 use crate::s3::multipart::UploadId;
@@ -13,7 +14,8 @@ use crate::s3::operation::RequestBody;
 use crate::s3::xml;
 use crate::sigv4::credentials;
 
-/// The most that is read of a document, in bytes: what S3 takes for DeleteObjects, 1,000 keys of 1,024 bytes.
+/// The most that is read of a document, in bytes: what S3 takes for DeleteObjects, 1,000 keys of 1,024 bytes, and for the
+/// largest of configurations.
 const MAX_DOCUMENT: u64 = 2 << 20;
 /// Where DeleteObjects names ETags.
 const ETAGS: &[Element] = &[("Object", "ETag")];
@@ -26,6 +28,8 @@ pub struct PassThrough {
     /// Bytes of the body, where a document is due.
     len: u64,
     document: Vec<u8>,
+    /// What the request states of the document's checksums.
+    checksums: Checksums,
     /// Whether the store was told a checksum of the document.
     has_checksum: bool,
 }
@@ -33,7 +37,14 @@ pub struct PassThrough {
 impl PassThrough {
     /// An operation with such a body.
     pub fn new(allowed: RequestBody) -> Self {
-        Self { upload_id: None, allowed, len: 0, document: Vec::new(), has_checksum: false }
+        Self {
+            upload_id: None,
+            allowed,
+            len: 0,
+            document: Vec::new(),
+            checksums: Checksums::default(),
+            has_checksum: false,
+        }
     }
 
     /// AbortMultipartUpload.
@@ -42,17 +53,24 @@ impl PassThrough {
     }
 
     /// Holds the document back until it is whole, and lets it go if it is what it should be.
-    fn document(&mut self, root: &str, window: &[u8], is_end: bool) -> Result<Body, Error> {
+    fn document(&mut self, root: Option<&str>, window: &[u8], is_end: bool) -> Result<Body, Error> {
         self.document.extend_from_slice(window);
         match (self.document.len() as u64).cmp(&self.len) {
             std::cmp::Ordering::Less if is_end => Err(RequestError::IncompleteBody.into()),
             std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
             std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
-            std::cmp::Ordering::Equal if xml::has_root(&self.document, root) => {
-                Ok(Body::Replaced(self.with_stored_etags()?))
-            }
-            std::cmp::Ordering::Equal => Err(RequestError::MalformedXml.into()),
+            std::cmp::Ordering::Equal => Ok(Body::Replaced(self.whole(root)?)),
             std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
+        }
+    }
+
+    fn whole(&mut self, root: Option<&str>) -> Result<Vec<u8>, Error> {
+        self.checksums.update(&self.document);
+        self.checksums.verify()?;
+        match root {
+            Some(root) if !xml::has_root(&self.document, root) => Err(RequestError::MalformedXml.into()),
+            Some(_) => Ok(self.with_stored_etags()?),
+            None => Ok(self.document.clone()),
         }
     }
 
@@ -78,13 +96,16 @@ impl Role for PassThrough {
             // The framing would end up in what the store takes for the body.
             return Err(RequestError::NotImplemented("aws-chunked for this operation").into());
         }
-        if matches!(self.allowed, RequestBody::Document(_)) && !head.is_end {
+        if self.allowed != RequestBody::None && !head.is_end {
             let length = head.headers.text("content-length").ok().flatten().and_then(parse_length);
             self.len = length.ok_or(RequestError::MissingContentLength)?;
             if self.len > MAX_DOCUMENT {
                 return Err(RequestError::MalformedXml.into());
             }
         }
+        // Checksums of other names are the store's to check.
+        let signed = head.headers.iter().filter(|(name, _)| *name == "x-amz-content-sha256");
+        self.checksums = Checksums::expecting(signed)?;
         let is_checksum = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
         self.has_checksum = head.headers.iter().any(|(name, _)| is_checksum(name));
         let mut edits = HeadEdits::default();
@@ -97,9 +118,9 @@ impl Role for PassThrough {
 
     fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
         match self.allowed {
-            RequestBody::Any => Ok(Body::Unchanged),
             RequestBody::None => no_body(window),
-            RequestBody::Document(root) => self.document(root, window, is_end),
+            RequestBody::Document(root) => self.document(Some(root), window, is_end),
+            RequestBody::Any => self.document(None, window, is_end),
         }
     }
 

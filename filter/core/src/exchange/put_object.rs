@@ -11,7 +11,7 @@ use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{Dek, ObjectKeys, ObjectName};
 use crate::s3::upload::Upload;
-use crate::sigv4::credentials;
+use crate::sigv4::{Payload, credentials};
 
 /// The number of the only part of an object that one PutObject writes (FORMAT.md section 1).
 const ONLY_PART: u16 = 1;
@@ -19,6 +19,7 @@ const ONLY_PART: u16 = 1;
 /// A write of one object.
 pub struct PutObject {
     name: ObjectName,
+    payload: Payload,
     writing: Writing<Wrapping>,
 }
 
@@ -30,9 +31,9 @@ struct Wrapping {
 }
 
 impl PutObject {
-    /// A write of `name`.
-    pub fn new(name: ObjectName) -> Self {
-        Self { name, writing: Writing::Start }
+    /// A write of `name`, whose body is signed so.
+    pub fn new(name: ObjectName, payload: Payload) -> Self {
+        Self { name, payload, writing: Writing::Start }
     }
 
     fn begin_sealing(
@@ -56,7 +57,7 @@ impl PutObject {
 impl Role for PutObject {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        let upload = Upload::from_head(head, &mut edits)?;
+        let upload = Upload::from_head(head, std::mem::take(&mut self.payload), &mut edits)?;
         credentials::remove(&head.path, &mut edits);
         match env.new_dek(&self.name)? {
             NewDek::Ready(keys, wrapped) => self.begin_sealing(upload, keys, &wrapped, edits),

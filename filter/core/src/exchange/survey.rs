@@ -140,11 +140,11 @@ fn length(head: &ResponseHead) -> Result<u64, IntegrityError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::call::Payload;
+    use crate::exchange::call::CallBody;
     use crate::http::Headers;
 
     fn answer(status: u16, headers: Headers) -> StoreAnswer {
-        StoreAnswer { head: ResponseHead { status, headers, is_end: true }, body: Payload::default() }
+        StoreAnswer { head: ResponseHead { status, headers, is_end: true }, body: CallBody::default() }
     }
 
     /// Surveys an object of parts with these body lengths; gives the result and the parts that were asked for.

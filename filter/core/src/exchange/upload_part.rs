@@ -11,13 +11,14 @@ use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::s3::multipart::UploadId;
 use crate::s3::upload::Upload;
-use crate::sigv4::credentials;
+use crate::sigv4::{Payload, credentials};
 
 /// A write of one part.
 pub struct UploadPart {
     name: ObjectName,
     part: u16,
     upload_id: UploadId,
+    payload: Payload,
     writing: Writing<Unwrapping>,
 }
 
@@ -29,9 +30,9 @@ struct Unwrapping {
 }
 
 impl UploadPart {
-    /// A write of a part of an upload of `name`.
-    pub fn new(name: ObjectName, part: u16, upload_id: UploadId) -> Self {
-        Self { name, part, upload_id, writing: Writing::Start }
+    /// A write of a part of an upload of `name`, whose body is signed so.
+    pub fn new(name: ObjectName, part: u16, upload_id: UploadId, payload: Payload) -> Self {
+        Self { name, part, upload_id, payload, writing: Writing::Start }
     }
 
     fn begin_sealing(&mut self, upload: Upload, keys: Rc<ObjectKeys>, mut edits: HeadEdits) -> Result<HeadStep, Error> {
@@ -45,7 +46,7 @@ impl UploadPart {
 impl Role for UploadPart {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        let upload = Upload::from_head(head, &mut edits)?;
+        let upload = Upload::from_head(head, std::mem::take(&mut self.payload), &mut edits)?;
         let path = credentials::remove(&head.path, &mut edits);
         edits.set(":path", self.upload_id.address(&path));
         match UploadKeys::find(env, &self.name, &self.upload_id)? {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::call::{Answer, Call, Payload, Reply, StoreAnswer, StoreRequest};
+use super::call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
 use super::get_object::{CiphertextGuard, check_unencrypted, content_length};
 use super::get_range::kept;
 use super::look::{Look, Looked, Seen};
@@ -249,7 +249,7 @@ impl Reading {
         }
     }
 
-    fn reseal(&mut self, env: &mut Env<'_>, Payload(bytes): &Payload) -> Result<(), Error> {
+    fn reseal(&mut self, env: &mut Env<'_>, CallBody(bytes): &CallBody) -> Result<(), Error> {
         match &mut self.opener {
             Opener::Segments(opener) => {
                 let mut plain = Zeroizing::new(Vec::with_capacity(bytes.len()));
@@ -332,7 +332,7 @@ fn version(headers: &Headers) -> Option<String> {
 
 /// What the client hears of the store's answer to the part. An error is the store's own.
 fn written(env: &Env<'_>, answer: StoreAnswer, source_version: Option<String>) -> Result<HeadStep, Error> {
-    let StoreAnswer { head, body: Payload(document) } = answer;
+    let StoreAnswer { head, body: CallBody(document) } = answer;
     let mut headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
     if head.status != 200 {
         return Ok(HeadStep::Reply(Reply { status: head.status, headers, body: document }));

@@ -41,6 +41,8 @@ impl From<&Error> for S3Error {
 
 fn request(error: &RequestError) -> (u16, &'static str) {
     match error {
+        RequestError::Auth(error) => (error.status(), error.code()),
+        RequestError::AccessDenied => (403, "AccessDenied"),
         RequestError::InvalidUri(_) => (400, "InvalidURI"),
         RequestError::InvalidArgument(_) => (400, "InvalidArgument"),
         RequestError::InvalidRequest(_) => (400, "InvalidRequest"),

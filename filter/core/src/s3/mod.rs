@@ -1,6 +1,7 @@
 //! S3's semantics: what a request asks for, and how an error reads.
 
 pub mod attributes;
+pub mod buckets;
 pub mod checksum;
 pub mod copy_source;
 pub mod error;

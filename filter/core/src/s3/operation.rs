@@ -3,6 +3,7 @@
 //! What is not known here and could write object data is refused, so that no plaintext reaches the store because an
 //! operation is new.
 
+use crate::clients::Access;
 use crate::error::RequestError;
 use crate::format::metadata;
 use crate::http::RequestHead;
@@ -40,6 +41,8 @@ pub enum Operation {
         /// The object that is read.
         source: CopySource,
     },
+    /// ListBuckets.
+    ListBuckets,
     /// ListObjects, ListObjectsV2, ListObjectVersions.
     ListObjects,
     /// ListMultipartUploads.
@@ -153,7 +156,8 @@ impl Operation {
                 Ok(upload_id(&query).map_or(Self::PassThrough(RequestBody::None), Self::AbortMultipartUpload))
             }
             "GET" if !target.bucket.is_empty() => get_bucket(&query),
-            "GET" | "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough(RequestBody::None)),
+            "GET" => Ok(Self::ListBuckets),
+            "HEAD" | "DELETE" | "OPTIONS" => Ok(Self::PassThrough(RequestBody::None)),
             "PUT" => put_bucket(&query),
             "POST" if query.has("delete") => Ok(Self::PassThrough(RequestBody::Document("Delete"))),
             "POST" if query.has_any(&["metadataConfiguration", "metadataTable"]) => {
@@ -163,6 +167,23 @@ impl Operation {
             _ => Err(RequestError::NotImplemented("this method")),
         }
     }
+}
+
+/// Which buckets a request, in path style, uses, and how. None: none of them.
+pub fn accesses(head: &RequestHead, operation: &Operation) -> Result<Vec<(Access, String)>, RequestError> {
+    if *operation == Operation::ListBuckets {
+        return Ok(Vec::new());
+    }
+    let path = head.path.split_once('?').map_or(head.path.as_str(), |(path, _)| path);
+    let access = match head.method.as_str() {
+        "GET" | "HEAD" | "OPTIONS" => Access::Read,
+        _ => Access::Write,
+    };
+    let mut accesses = vec![(access, Target::parse(path)?.bucket)];
+    if let Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } = operation {
+        accesses.push((Access::Read, source.name.bucket.clone()));
+    }
+    Ok(accesses)
 }
 
 /// The upload that a request is about.
@@ -276,8 +297,9 @@ impl Target {
         let path = path.strip_prefix('/').unwrap_or(path);
         let (bucket, object_key) = path.split_once('/').unwrap_or((path, ""));
         let bucket = decode(bucket)?;
-        if bucket.contains('\0') {
-            return Err(RequestError::InvalidUri("a bucket's name has no NUL"));
+        if bucket.contains(['\0', '/']) {
+            // A store that decodes first would see an object in another bucket.
+            return Err(RequestError::InvalidUri("a bucket's name has neither NUL nor slash"));
         }
         Ok(Self { bucket, object_key: decode(object_key)? })
     }
@@ -356,6 +378,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_s_name_has_no_slash_however_it_is_encoded() {
+        for path in ["/b%2Fk", "/b%2fk/l", "/b%00/k"] {
+            assert!(matches!(operation(&format!("GET {path}"), &[]), Err(RequestError::InvalidUri(_))), "{path}");
+        }
+    }
+
+    #[test]
     fn listings_are_recognised() {
         for request in "GET /b|GET /b/|GET /b?list-type=2&prefix=x|GET /b?versions|GET /b/?new".split('|') {
             assert_eq!(operation(request, &[]), Ok(Operation::ListObjects), "{request}");
@@ -364,7 +393,7 @@ mod tests {
 
     #[test]
     fn what_moves_no_object_data_passes() {
-        let cases = "GET /|HEAD /b|GET /b?location|GET /b/?policy|PUT /b|PUT /b?versioning|PUT /b?analytics&id=1\
+        let cases = "HEAD /b|GET /b?location|GET /b/?policy|PUT /b|PUT /b?versioning|PUT /b?analytics&id=1\
             |DELETE /b/k|DELETE /b|DELETE /b/k?tagging|POST /b?delete|PUT /b/k?tagging&versionId=1|GET /b/k?acl\
             |PUT /b/k?legal-hold|POST /b/k?restore|OPTIONS /b/k";
         for request in cases.split('|') {

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, RequestError};
 use crate::http::{HeadEdits, Headers, RequestHead, parse_length};
 use crate::s3::checksum::{Checksum, Checksums};
-use crate::sigv4::aws_chunked::{Decoder, Framing, Unverified, object_encoding};
+use crate::sigv4::Payload;
+use crate::sigv4::aws_chunked::{Decoder, Framing, object_encoding};
 
 /// Headers that describe the body as the client sends it, and nothing of what goes upstream. All `x-amz-checksum-*` are
 /// of their kind.
@@ -31,7 +32,7 @@ pub struct Upload {
 
 impl Upload {
     /// Reads what the request's head says of its body, and takes that out of the head.
-    pub fn from_head(head: &RequestHead, edits: &mut HeadEdits) -> Result<Self, Error> {
+    pub fn from_head(head: &RequestHead, payload: Payload, edits: &mut HeadEdits) -> Result<Self, Error> {
         let framing = Framing::of_request(
             text(&head.headers, "x-amz-content-sha256")?,
             text(&head.headers, "content-encoding")?,
@@ -41,7 +42,7 @@ impl Upload {
         let plain_len = length(&head.headers, length_header)?.ok_or(RequestError::MissingContentLength)?;
         let checksums = Checksums::expecting(head.headers.iter())?;
         remove_client_headers(&head.headers, framing, edits)?;
-        let decoder = framing.map(|framing| Decoder::new(framing, plain_len, Box::new(Unverified)));
+        let decoder = framing.map(|framing| Decoder::new(framing, plain_len, payload.into_chunk_verifier()));
         let mut upload = Self { plain_len, remaining: plain_len, decoder, checksums, verified: None };
         let is_empty = plain_len == 0 && framing.is_none();
         if head.is_end || is_empty {

@@ -38,11 +38,12 @@ pub struct Verified {
 }
 
 /// How a body is signed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Payload {
     /// It must have this SHA-256, in lower-case hexadecimal.
     Sha256(String),
     /// Not at all, framed (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`) or not.
+    #[default]
     Unsigned,
     /// Chunk by chunk, and the trailers: `STREAMING-AWS4-HMAC-SHA256-PAYLOAD(-TRAILER)`. The request's signature is the
     /// seed.

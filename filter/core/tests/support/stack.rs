@@ -5,7 +5,7 @@ use std::time::Duration;
 use s3ep_core::caches::Caches;
 use s3ep_core::config::Config;
 use s3ep_core::error::Error;
-use s3ep_core::exchange::{Answer, Body, Call, Env, Exchange, HeadStep, Payload, Reply, StoreAnswer};
+use s3ep_core::exchange::{Answer, Body, Call, CallBody, Env, Exchange, HeadStep, Reply, StoreAnswer};
 use s3ep_core::http::{HeadEdits, Headers, ResponseHead};
 use s3ep_core::s3::error::S3Error;
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ impl Stack {
             Call::Store(request) => {
                 let StoreResponse { status, headers, body, is_end } = self.store.called(request);
                 let head = ResponseHead { status, headers, is_end };
-                Answer::Stored(Some(StoreAnswer { head, body: Payload(body) }))
+                Answer::Stored(Some(StoreAnswer { head, body: CallBody(body) }))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use s3ep_core::exchange::{Payload, StoreRequest};
+use s3ep_core::exchange::{CallBody, StoreRequest};
 use s3ep_core::http::Headers;
 use s3ep_core::s3::checksum::{Algorithm, Digest};
 use s3ep_core::s3::range::{ByteRange, ContentRange, Resolved, Span};
@@ -125,7 +125,7 @@ impl Store {
 
     /// A request of the proxy's own, under the store's own name.
     pub fn called(&mut self, request: &StoreRequest) -> StoreResponse {
-        let StoreRequest { method, path, headers, body: Payload(body) } = request.clone();
+        let StoreRequest { method, path, headers, body: CallBody(body) } = request.clone();
         let (method, headers) = (method.to_owned(), headers.into_iter().collect());
         self.receive(Recorded { method, path, headers, body, is_whole: true, answered: 0 }).unwrap()
     }
