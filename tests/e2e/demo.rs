@@ -12,19 +12,31 @@ use e2e::process::{Process, run};
 use e2e::workspace::root;
 use rustix::process::{Pid, Signal, test_kill_process};
 
-use crate::stacks::setup;
+use crate::stacks::{full_store, say_skipped, setup};
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_tour_holds_in_both_modes() {
-    setup();
     for mode in ["envelope", "direct"] {
-        let output = run(Command::new(DEMO).args(["--mode", mode])).unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.ends_with("Everything held.\n"), "{text}");
+        tour(&["--mode", mode]);
     }
+}
+
+#[test]
+fn the_tour_holds_on_minio() {
+    match full_store() {
+        Some(_) => tour(&["--store", "minio"]),
+        None => say_skipped(),
+    }
+}
+
+fn tour(options: &[&str]) {
+    setup();
+    let output = run(Command::new(DEMO).args(options)).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("Everything held.\n"), "{text}");
 }
 
 /// The command that the README gives, with options: the alias must hand them on.

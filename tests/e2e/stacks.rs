@@ -84,7 +84,8 @@ pub fn shared(store: StoreKind, mode: Mode) -> Option<&'static Stack> {
     stack
 }
 
-fn full_store() -> Option<&'static PathBuf> {
+/// The full store's program. None: it is not there.
+pub fn full_store() -> Option<&'static PathBuf> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
     PROGRAM.get_or_init(|| minio::binary().expect("the full store")).as_ref()
 }

@@ -19,6 +19,9 @@ const MODULE: &str = "github.com/minio/minio";
 /// A commit's version: MinIO tags its releases in a way that Go does not take for versions.
 const VERSION: &str = "v0.0.0-20260212201848-7aac2a2c5b7c";
 
+/// Lets it answer SSE-S3 and SSE-KMS as S3 does: a key's name, and 32 bytes of zeros, which keep no secret here.
+const KMS_KEY: &str = "s3ep-test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 /// The store's program, built on first use. None: there is no Go.
 pub fn binary() -> Result<Option<PathBuf>> {
     let folder = cache_dir()?.join(format!("minio-{VERSION}"));
@@ -50,6 +53,7 @@ pub fn serve(program: &Path, folder: &Path, access_key: &str, secret_key: &str) 
         .env("MINIO_ROOT_PASSWORD", secret_key)
         .env("MINIO_BROWSER", "off")
         .env("MINIO_UPDATE", "off")
+        .env("MINIO_KMS_SECRET_KEY", KMS_KEY)
         .args(["server", "--quiet", "--address", &address.to_string(), "--certs-dir"])
         .arg(folder.join("no-certificates"))
         .arg(objects);
