@@ -1,7 +1,9 @@
 """Objects with sound metadata whose body, or its length, a reader must reject."""
 
 from good import ALIGNED, SINGLE, UNALIGNED
-from sealing import SEALED_SEGMENT, SEGMENT, content_key, envelope, header, metadata_key, seal, stream
+from sealing import (
+    SEALED_SEGMENT, SEGMENT, content_key, copied, envelope, header, metadata_key, parts_of, seal, stream,
+)  # fmt: skip
 from vector import flipped, vector
 
 # One part of 5 bytes, with len.
@@ -234,5 +236,29 @@ def lengths() -> list[dict]:
     ]
 
 
+def copies() -> list[dict]:
+    """Copies of multipart objects, whose `parts` are under a MAC that verifies."""
+    s = copied(THREE, "body_copy")
+
+    def copy(name, comment, expect, body, released=b"", parts=(S1, S2, S3), rule="6.8"):
+        return vector(name, rule, comment, s.key, s.metadata(None, parts=parts_of(parts)), [b"".join(body)], expect, released)
+
+    fourth = THREE.plaintext(2, 4)
+    return [
+        copy("copy_last_part_dropped", "The last part is missing, which parts tells.", "length", [S1, S2], P1 + P2),
+        copy("copy_all_parts_dropped", "There is no body.", "length", []),
+        copy("copy_part_appended", "A sound part 4 follows the three of parts.", "length",
+             [S1, S2, S3, THREE.part(4, fourth)], P1 + P2 + P3),
+        copy("copy_parts_one_less", "parts has the first two of three.", "length", [S1, S2, S3], P1 + P2, (S1, S2)),
+        copy("copy_parts_sum_too_small", "parts says that the last part has a byte less.", "length", [S1, S2, S3], P1 + P2,
+             (S1, S2, S3[:-1])),
+        copy("copy_parts_sum_too_large", "parts says that the last part has a byte more.", "length", [S1, S2, S3],
+             P1 + P2 + P3, (S1, S2, S3 + b"+")),
+        copy("copy_parts_empty", "parts says that the object is empty.", "length", [S1, S2, S3], b"", [b""]),
+        copy("copy_truncated_in_last_part", "The last byte is missing.", "truncated", [S1, S2, S3[:-1]], P1 + P2, rule="6.5"),
+        copy("copy_part_middle_dropped", "Part 2 is missing.", "order", [S1, S3], P1, rule="6.4"),
+    ]
+
+
 def vectors() -> list[dict]:
-    return headers() + orders() + authentications() + truncations() + trailers() + lengths()
+    return headers() + orders() + authentications() + truncations() + trailers() + lengths() + copies()

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import hmac
 
-from sealing import b64, direct, envelope, mac, mac_message, metadata_key, stream
+from sealing import b64, direct, directly_copied, envelope, mac, mac_message, metadata_key, stream
 from vector import vector
 
 ONE = envelope("metadata")
@@ -175,5 +175,86 @@ def keys() -> list[dict]:
     ]
 
 
+def parts() -> list[dict]:
+    def copy(suffix, rule, comment, metadata):
+        return bad(f"parts_{suffix}", rule, comment, metadata)
+
+    def resealed(suffix, comment, text, rule="4.2"):
+        return copy(suffix, rule, comment, ONE.metadata(None, parts=text))
+
+    good = ONE.metadata(None, parts="1x53")
+    return [
+        copy("changed", "4.3", "parts is 1x54 in place of 1x53.", changed("parts", "1x54", good)),
+        copy("missing", "4.3", "parts was removed, as if from a multipart upload.", without("parts", good)),
+        copy("added_on_multipart", "4.3", "A multipart upload was given parts.", ONE.metadata(None) + [[full("parts"), "1x53"]]),
+        copy("in_place_of_len", "4.3", "A PutObject's len was replaced by parts.", without("len") + [[full("parts"), "1x53"]]),
+        copy("twice", "4.4", "parts is there twice, with the same value.", good + [[full("parts"), "1x53"]]),
+        copy("and_len", "4.4", "There are len and parts, which agree.", ONE.metadata(5, parts="1x53")),
+        resealed("neighbours_equal", "Two neighbours are equal.", "1x53,1x53", "4"),
+        resealed("neighbours_equal_later", "The last two of three runs are equal.", "1x54,2x53,1x53", "4"),
+        resealed("empty", "parts is empty.", ""),
+        resealed("count_0", "A run of no parts.", "0x53"),
+        resealed("count_leading_zero", "A count with a leading zero.", "01x53"),
+        resealed("count_missing", "A run without its count.", "x53"),
+        resealed("count_10001", "More parts than there can be.", "10001x53"),
+        resealed("count_10001_in_two_runs", "More parts than there can be, in two runs.", "10000x53,1x54"),
+        resealed("length_leading_zero", "A length with a leading zero.", "1x053"),
+        resealed("length_missing", "A run without its length.", "1x"),
+        resealed("length_plus_sign", "A length with a sign.", "1x+53"),
+        resealed("length_1", "A body length that no part has.", "1x1"),
+        resealed("length_48", "The body of a segment without a byte.", "1x48"),
+        resealed("length_65632", "One segment and 48 bytes.", "1x65632"),
+        resealed("comma_at_end", "A comma ends it.", "1x53,"),
+        resealed("semicolon", "A semicolon between runs.", "1x53;1x54"),
+        resealed("space", "A space between runs.", "1x53, 1x54"),
+        resealed("upper_case", "An X in place of x.", "1X53"),
+    ]
+
+
+def direct_copies() -> list[dict]:
+    source = direct("direct_copy_bad", "bucket", "folder/object.txt")
+    s = directly_copied(source, "direct_copy_bad", "bucket", "folder/copy.txt")
+    good, body = s.metadata(5), s.part(1, s.plaintext(5))
+
+    def unlike(name, comment, metadata=good, **key):
+        return bad(f"direct_copy_{name}", "3.7", comment, metadata, {**s.key, **key}, body)
+
+    def flipped(name, at):
+        wrapped = s.dek_header
+        return unlike(f"{name}_flipped", f"A bit of the wrapped DEK's {name} is flipped.",
+                      s.metadata(5, dek=b64(wrapped[:at] + bytes([wrapped[at] ^ 1]) + wrapped[at + 1 :])))
+
+    def of_length(length):
+        """All of it holds for a reader that takes a DEK of any length."""
+        dek = (s.dek + b"\0")[: length - 28]
+        other = directly_copied(dataclasses.replace(source, dek=dek), f"direct_copy_{length}", "bucket", "folder/copy.txt")
+        other_body = other.part(1, other.plaintext(5))
+        return bad(f"direct_copy_{length}_bytes", "3.7", f"The wrapped DEK has {length} bytes, and opens.",
+                   other.metadata(5), other.key, other_body)
+
+    return [
+        of_length(59),
+        of_length(61),
+        unlike("11_bytes", "The wrapped DEK ends in its nonce.", s.metadata(5, dek=b64(s.dek_header[:11]))),
+        unlike("is_salt", "The salt of the source stands in place of the wrapped DEK.", s.metadata(5, dek=b64(source.dek_header))),
+        unlike("kek_of_salt", "kek begins with direct:, as if the wrapped DEK were a salt.", s.metadata(5, kek="direct:demo")),
+        unlike("kek_upper_case", "kek begins with Direct-Wrap:.", s.metadata(5, kek="Direct-Wrap:demo")),
+        flipped("nonce", 0),
+        flipped("ciphertext", 12),
+        flipped("tag", 59),
+        unlike("other_object_key", "The copy was moved back to its source's name.", object_key="folder/object.txt"),
+        unlike("other_bucket", "The copy was moved to another bucket.", bucket="bucket2"),
+        unlike("border_moved", "Bucket and object key concatenate to the same bytes, but for the 0x00.",
+               bucket="bucketf", object_key="older/copy.txt"),
+        unlike("other_master_key", "The master key of that name is another one.", master_keys={"demo": "11" * 32}),
+        unlike("master_key_renamed", "kek names a master key that exists, but did not wrap this.",
+               s.metadata(5, kek="direct-wrap:newer"), master_keys={**s.key["master_keys"], "newer": "11" * 32}),
+        unlike("master_key_unknown", "kek names a master key that the reader does not have.",
+               s.metadata(5, kek="direct-wrap:gone")),
+        unlike("master_key_unnamed", "kek names no master key.", s.metadata(5, kek="direct-wrap:")),
+        unlike("len_changed", "len is 6 in place of 5.", changed("len", "6", good)),
+    ]
+
+
 def vectors() -> list[dict]:
-    return altered() + incomplete() + resealed() + mac_shapes() + keys()
+    return altered() + incomplete() + resealed() + mac_shapes() + keys() + parts() + direct_copies()

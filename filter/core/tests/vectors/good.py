@@ -1,6 +1,6 @@
 """Objects that a reader must accept, and the large bodies that other vectors cut and paste from."""
 
-from sealing import KEK, SEALED_SEGMENT, direct, envelope
+from sealing import KEK, SEALED_SEGMENT, copied, direct, directly_copied, envelope, parts_of
 from vector import Bytes, vector
 
 LENGTHS = (65_535, 65_536, 65_537, 131_072, 131_073)
@@ -55,12 +55,16 @@ def large_multiparts() -> list[dict]:
     ]
 
 
+def small_parts(name: str, lengths: list[int]) -> tuple[list[bytes], list[bytes]]:
+    s = envelope(name)
+    plaintexts = [s.plaintext(length, number) for number, length in enumerate(lengths, 1)]
+    return plaintexts, [s.part(number, plaintext) for number, plaintext in enumerate(plaintexts, 1)]
+
+
 def small_multiparts() -> list[dict]:
     def multipart(name, comment, lengths, rule="5.2"):
-        s = envelope(name)
-        plaintexts = [s.plaintext(length, number) for number, length in enumerate(lengths, 1)]
-        body = b"".join(s.part(number, plaintext) for number, plaintext in enumerate(plaintexts, 1))
-        return vector(name, rule, comment, s.key, s.metadata(None), [body], released=b"".join(plaintexts))
+        s, plaintexts, bodies = envelope(name), *small_parts(name, lengths)
+        return vector(name, rule, comment, s.key, s.metadata(None), [b"".join(bodies)], released=b"".join(plaintexts))
 
     s, plaintexts, parts = ALIGNED
     return [
@@ -94,6 +98,47 @@ def modes() -> list[dict]:
     ]
 
 
+def multipart_copies() -> list[dict]:
+    def copy(name, rule, comment, lengths, of=copied):
+        source, plaintexts, bodies = envelope(name), *small_parts(name, lengths)
+        s = of(source, f"{name}/copy")
+        return vector(name, rule, comment, s.key, s.metadata(None, parts=parts_of(bodies)), bodies, released=b"".join(plaintexts))
+
+    def direct_copy(source, label):
+        return directly_copied(source, label, "bucket", "copy")
+
+    s, plaintexts, parts = UNALIGNED
+    unaligned = copied(s, "copy_unaligned")
+    return [
+        vector("copy_unaligned", "3.5", "A copy of multipart_unaligned: its body, its DEK, and parts.", unaligned.key,
+               unaligned.metadata(None, parts=parts_of(parts)), parts, released=b"".join(plaintexts)),
+        copy("copy_equal_parts", "4", "Parts of 5, 5, 5 and 2 bytes: two runs.", [5, 5, 5, 2]),
+        copy("copy_equal_parts_apart", "4", "Parts of 5, 2 and 5 bytes: three runs.", [5, 2, 5]),
+        copy("copy_last_part_empty", "4", "The last part is empty: a run of body length 0.", [5, 3, 0]),
+        copy("copy_empty", "4", "A copy of an upload whose only part is empty.", [0]),
+        copy("direct_copy_multipart", "3.7", "A copy in direct mode, of a multipart object.", [5, 3], direct_copy),
+    ]
+
+
+def direct_copies() -> list[dict]:
+    source = direct("direct_copy", "bucket", "folder/object.txt")
+    plaintext = source.plaintext(5)
+
+    def copy(name, comment, bucket, object_key):
+        s = directly_copied(source, name, bucket, object_key)
+        return vector(name, "3.7", comment, s.key, s.metadata(5), [s.part(1, plaintext)], released=plaintext)
+
+    newer = copy("direct_copy_second_master_key", "The master key is the one that kek names.", "bucket", "copy")
+    newer["key"]["master_keys"] = {"newer": "00" * 32, **newer["key"]["master_keys"]}
+    return [
+        vector("direct_copy_source", "3.6", "What the next ones are copies of.", source.key, source.metadata(5),
+               [source.part(1, plaintext)], released=plaintext),
+        copy("direct_copy", "A copy in direct mode: another name, the same body.", "other-bucket", "copy.txt"),
+        copy("direct_copy_key_utf8", "The object key enters as its UTF-8.", "bucket", "Grüße/ 100%/+&?/雪.txt"),
+        newer,
+    ]
+
+
 def vectors() -> list[dict]:
     assert (sum(len(p.data) for p in IMPOSSIBLE[2])) % SEALED_SEGMENT == 48
-    return singles() + large_multiparts() + small_multiparts() + modes()
+    return singles() + large_multiparts() + small_multiparts() + modes() + multipart_copies() + direct_copies()

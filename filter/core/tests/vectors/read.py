@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import re
+import struct
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 HERE = Path(__file__).parent
 PREFIX = "x-amz-meta-s3ep-"
+AUTHENTICATED = ("alg", "dek", "kek", "len", "parts", "checksum")
 
 
 class Rejected(Exception):
@@ -22,9 +25,12 @@ def need(condition: bool, error: str) -> None:
         raise Rejected(error)
 
 
-def hkdf(ikm: bytes, info: bytes, salt: bytes = bytes(32)) -> bytes:
-    """RFC 5869, whose second step is one block for 32 bytes."""
-    return hmac.digest(hmac.digest(salt, ikm, "sha256"), info + b"\x01", "sha256")
+def hkdf(ikm: bytes, info: bytes, salt: bytes = bytes(32), length: int = 32) -> bytes:
+    """RFC 5869."""
+    key, blocks = hmac.digest(salt, ikm, "sha256"), [b""]
+    while 32 * len(blocks) - 32 < length:
+        blocks.append(hmac.digest(key, blocks[-1] + info + bytes([len(blocks)]), "sha256"))
+    return b"".join(blocks)[:length]
 
 
 def unbase64(text: str) -> bytes:
@@ -36,23 +42,36 @@ def unbase64(text: str) -> bytes:
     return data
 
 
-def open_metadata(headers: list[list[str]], key: dict) -> tuple[bytes, int | None]:
-    """The DEK and `len`, once the MAC is checked (FORMAT 4)."""
+def open_metadata(headers: list[list[str]], key: dict) -> tuple[bytes, int | None, list[int] | None]:
+    """The DEK, `len` and `parts`, once the MAC is checked (FORMAT 4)."""
     names = [name.removeprefix(PREFIX) for name, _ in headers]
     fields = dict(zip(names, (value for _, value in headers)))
-    need(sorted(n for n in names if n != "len") == ["alg", "dek", "kek", "mac"] and names.count("len") < 2, "metadata")
+    need(len(names) == len(fields) and not {"len", "parts"} <= set(names), "metadata")
+    need(set(names) - {"len", "parts", "checksum"} == {"alg", "dek", "kek", "mac"}, "metadata")
     need(fields["alg"] == "AES256-GCM-SEG64K", "metadata")
     need(re.fullmatch(r"[\x21-\x7e]{1,256}", fields["kek"]) is not None, "metadata")
     wrapped = unbase64(fields["dek"])
     need(1 <= len(wrapped) <= 1024, "metadata")
     dek = data_key(key, wrapped, fields["kek"])
-    lines = "".join(f"{name}={fields[name]}\n" for name in ("alg", "dek", "kek", "len") if name in fields)
+    lines = "".join(f"{name}={fields[name]}\n" for name in AUTHENTICATED if name in fields)
     tag = hmac.digest(hkdf(dek, b"s3ep/v1 metadata"), lines.encode(), "sha256")
     need(hmac.compare_digest(tag, unbase64(fields["mac"])), "metadata")
-    if "len" not in fields:
-        return dek, None
-    need(re.fullmatch(r"0|[1-9][0-9]{0,19}", fields["len"]) is not None and int(fields["len"]) < 2**64, "metadata")
-    return dek, int(fields["len"])
+    return dek, *(read(fields[name]) if name in fields else None for name, read in (("len", number), ("parts", part_lengths)))
+
+
+def number(text: str) -> int:
+    need(re.fullmatch(r"0|[1-9][0-9]{0,19}", text) is not None and int(text) < 2**64, "metadata")
+    return int(text)
+
+
+def part_lengths(text: str) -> list[int]:
+    """The body length of each part."""
+    need(all(run.count("x") == 1 for run in text.split(",")), "metadata")
+    runs = [tuple(map(number, run.split("x"))) for run in text.split(",")]
+    need(all(count > 0 for count, _ in runs) and sum(count for count, _ in runs) <= 10_000, "metadata")
+    need(all(one != next for (_, one), (_, next) in itertools.pairwise(runs)), "metadata")
+    need(all(not 1 <= length % 65_584 <= 48 for _, length in runs), "metadata")  # FORMAT 5.1
+    return [length for count, length in runs for _ in range(count)]
 
 
 def data_key(key: dict, wrapped: bytes, kek: str) -> bytes:
@@ -60,15 +79,20 @@ def data_key(key: dict, wrapped: bytes, kek: str) -> bytes:
         dek = bytes.fromhex(key["dek"])
         need(len(dek) == 32, "metadata")
         return dek
-    master_key = key["master_keys"].get(kek.removeprefix("direct:"))
-    need(kek.startswith("direct:") and master_key is not None and len(wrapped) == 32, "metadata")
-    info = b"s3ep/v1 direct\0" + key["bucket"].encode() + b"\0" + key["object_key"].encode()
-    return hkdf(bytes.fromhex(master_key), info, wrapped)
+    mode, _, name = kek.partition(":")
+    lengths = {"direct": 32, "direct-wrap": 60}
+    need(mode in lengths and name in key["master_keys"] and len(wrapped) == lengths[mode], "metadata")
+    master_key = bytes.fromhex(key["master_keys"][name])
+    context = key["bucket"].encode() + b"\0" + key["object_key"].encode()
+    if mode == "direct":
+        return hkdf(master_key, b"s3ep/v1 direct\0" + context, wrapped)
+    return unseal(hkdf(master_key, b"s3ep/v1 direct wrap"), wrapped[:12], wrapped[12:], context, "metadata")
 
 
-def segments(body: bytes, dek: bytes, length: int | None):
+def segments(body: bytes, dek: bytes, length: int | None, parts: list[int] | None):
     """Each segment's plaintext, in order, as soon as it may be released (FORMAT 6)."""
     content_key = hkdf(dek, b"s3ep/v1 content")
+    whole = length if parts is None else sum(m - 48 * -(-m // 65_584) for m in parts)
     at, total, expected, done = 0, 0, (1, 0), length == 0
     final = True
     while at < len(body):
@@ -79,33 +103,31 @@ def segments(body: bytes, dek: bytes, length: int | None):
         need((part, index) == expected, "order")
         if length is not None:  # with len, section 5 says how long each segment is, and which is the final one
             need(size == min(65_536, length - total) and final == (total + size == length), "length")
+        need(whole is None or total + size <= whole, "length")
         need(len(body) >= at + 48 + size, "truncated")
-        yield unseal(content_key, head, body[at + 32 : at + 48 + size])
+        yield unseal(content_key, head[16:28], body[at + 32 : at + 48 + size], head)
         at, total = at + 48 + size, total + size
         expected = (part + 1, 0) if final else (part, index + 1)
         done = final and length is not None
     need(final, "truncated")
-    need(length in (None, total), "length")
+    need(whole in (None, total), "length")
 
 
 def check_header(head: bytes) -> tuple[bool, int, int, int]:
-    def number(start: int, end: int) -> int:
-        return int.from_bytes(head[start:end])
-
-    flags, part, size = head[5], number(6, 8), number(12, 16)
-    need(head[:5] == b"S3EP\x01" and flags in (0, 1) and number(28, 32) == 0, "header")
+    magic, version, flags, part, index, size, _, reserved = struct.unpack(">4sBBHII12sI", head)
+    need(magic == b"S3EP" and version == 1 and flags in (0, 1) and reserved == 0, "header")
     need(1 <= part <= 10_000 and 1 <= size <= 65_536, "header")
     need(flags == 1 or size == 65_536, "header")
-    return flags == 1, part, number(8, 12), size
+    return flags == 1, part, index, size
 
 
-def unseal(content_key: bytes, head: bytes, sealed: bytes) -> bytes:
-    decryptor = Cipher(algorithms.AES(content_key), modes.GCM(head[16:28], sealed[-16:])).decryptor()
-    decryptor.authenticate_additional_data(head)
+def unseal(key: bytes, nonce: bytes, sealed: bytes, aad: bytes, error: str = "authentication") -> bytes:
+    decryptor = Cipher(algorithms.AES(key), modes.GCM(nonce, sealed[-16:])).decryptor()
+    decryptor.authenticate_additional_data(aad)
     try:
         return decryptor.update(sealed[:-16]) + decryptor.finalize()
     except InvalidTag:
-        raise Rejected("authentication") from None
+        raise Rejected(error) from None
 
 
 def assemble(pieces: list[dict]) -> bytes:
@@ -119,10 +141,12 @@ def judge(vector: dict, length_known: bool = False) -> tuple[str, bytes]:
     """What the reader says and what it released; `length_known`: it also was told the body's length (FORMAT 6.7)."""
     released, body = b"", assemble(vector["body"])
     try:
-        dek, length = open_metadata(vector["metadata"], vector["key"])
+        dek, length, parts = open_metadata(vector["metadata"], vector["key"])
         if length_known and length is not None:
             need(len(body) == length + 48 * -(-length // 65_536), "length")
-        for plaintext in segments(body, dek, length):
+        if length_known and parts is not None:
+            need(len(body) == sum(parts), "length")
+        for plaintext in segments(body, dek, length, parts):
             released += plaintext
     except Rejected as error:
         return str(error), released
@@ -138,8 +162,8 @@ def check(vector: dict) -> list[str]:
     if {"length": len(released), "sha256": hashlib.sha256(released).hexdigest()} != vector["released"]:
         complaints.append(f"released {len(released)} bytes in place of {vector['released']['length']}, or others")
     known, early = judge(vector, length_known=True)
-    has_len = any(name == PREFIX + "len" for name, _ in vector["metadata"])
-    shows_early = has_len and verdict in ("truncated", "trailing", "length")
+    says_length = any(name in (PREFIX + "len", PREFIX + "parts") for name, _ in vector["metadata"])
+    shows_early = says_length and verdict in ("truncated", "trailing", "length")
     allowed = [("length", b"")] if shows_early else [("length", b""), (verdict, released)]
     if (known, early) not in (allowed[1:] if verdict in ("ok", "metadata") else allowed):
         complaints.append(f"with the body's length known: {known}")

@@ -33,7 +33,7 @@ def mac_holds(row: dict) -> bool:
 
 def segment_holds(row: dict) -> bool:
     segment, key = bytes.fromhex(row["segment"]), bytes.fromhex(row["content_key"])
-    plaintext = unseal(key, segment[:32], segment[32:]).hex()
+    plaintext = unseal(key, segment[16:28], segment[32:], segment[:32]).hex()
     said = (row["final"], row["part"], row["index"], len(row["plaintext"]) // 2)
     return check_header(segment[:32]) == said and plaintext == row["plaintext"] and segment[16:28].hex() == row["nonce"]
 

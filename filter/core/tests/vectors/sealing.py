@@ -4,7 +4,8 @@ import base64
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -14,6 +15,7 @@ SEED = b"s3ep/v1 vectors"
 SEGMENT = 65_536
 SEALED_SEGMENT = SEGMENT + 48
 ALG = "AES256-GCM-SEG64K"
+AUTHENTICATED = ("alg", "dek", "kek", "len", "parts", "checksum")
 KEK = "aws-kms://arn:aws:kms:eu-central-1:111122223333:key/demo"
 
 
@@ -24,8 +26,8 @@ def stream(label: str, length: int) -> bytes:
     return b"".join(hashlib.sha256(prefix + struct.pack(">Q", i)).digest() for i in range(blocks))[:length]
 
 
-def hkdf(ikm: bytes, info: bytes, salt: bytes | None = None) -> bytes:
-    return HKDF(SHA256(), 32, salt, info).derive(ikm)
+def hkdf(ikm: bytes, info: bytes, salt: bytes | None = None, length: int = 32) -> bytes:
+    return HKDF(SHA256(), length, salt, info).derive(ikm)
 
 
 def content_key(dek: bytes) -> bytes:
@@ -38,6 +40,10 @@ def metadata_key(dek: bytes) -> bytes:
 
 def direct_dek(master_key: bytes, salt: bytes, bucket: str, object_key: str) -> bytes:
     return hkdf(master_key, b"s3ep/v1 direct\0" + context(bucket, object_key), salt)
+
+
+def direct_wrap(master_key: bytes, nonce: bytes, dek: bytes, bucket: str, object_key: str) -> bytes:
+    return nonce + AESGCM(hkdf(master_key, b"s3ep/v1 direct wrap")).encrypt(nonce, dek, context(bucket, object_key))
 
 
 def context(bucket: str, object_key: str) -> bytes:
@@ -59,7 +65,7 @@ def b64(data: bytes) -> str:
 
 
 def mac_message(fields: dict[str, str]) -> bytes:
-    return "".join(f"{name}={fields[name]}\n" for name in ("alg", "dek", "kek", "len") if name in fields).encode()
+    return "".join(f"{name}={fields[name]}\n" for name in AUTHENTICATED if name in fields).encode()
 
 
 def mac(dek: bytes, fields: dict[str, str]) -> bytes:
@@ -93,7 +99,7 @@ class Sealed:
         )
 
     def metadata(self, length: int | str | None, **changes: str) -> list[list[str]]:
-        """The five headers (four for multipart: length None), with `changes` made before the MAC."""
+        """The five headers (four for multipart: length None), with `changes` and additions made before the MAC."""
         fields = {"alg": ALG, "dek": b64(self.dek_header), "kek": self.kek}
         if length is not None:
             fields["len"] = str(length)
@@ -111,3 +117,21 @@ def direct(label: str, bucket: str, object_key: str, salt_length: int = 32) -> S
     master_key, salt = stream("direct/master-key/demo", 32), stream(f"{label}/salt", salt_length)
     key = {"master_keys": {"demo": master_key.hex()}, "bucket": bucket, "object_key": object_key}
     return Sealed(label, direct_dek(master_key, salt, bucket, object_key), salt, "direct:demo", key)
+
+
+def parts_of(bodies: list) -> str:
+    """The value of `parts` for parts with these bodies."""
+    return ",".join(f"{len(list(run))}x{length}" for length, run in groupby(map(len, bodies)))
+
+
+def copied(source: Sealed, label: str) -> Sealed:
+    """Its copy in envelope mode (FORMAT 3.5): the same DEK, wrapped again."""
+    return replace(source, dek_header=stream(f"{label}/wrapped", 77))
+
+
+def directly_copied(source: Sealed, label: str, bucket: str, object_key: str) -> Sealed:
+    """Its copy in direct mode (FORMAT 3.7): the same DEK, wrapped by the master key."""
+    master_key, nonce = stream("direct/master-key/demo", 32), stream(f"{label}/nonce", 12)
+    key = {"master_keys": {"demo": master_key.hex()}, "bucket": bucket, "object_key": object_key}
+    wrapped = direct_wrap(master_key, nonce, source.dek, bucket, object_key)
+    return replace(source, dek_header=wrapped, kek="direct-wrap:demo", key=key)

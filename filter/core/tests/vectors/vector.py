@@ -18,6 +18,9 @@ class Bytes:
         start, end, _ = piece.indices(len(self.data))
         return Bytes(self.data[start:end], self.file, self.start + start)
 
+    def __len__(self) -> int:
+        return len(self.data)
+
     def json(self) -> dict:
         if self.file is None:
             assert len(self.data) < INLINE_LIMIT
