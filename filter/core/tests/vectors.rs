@@ -14,6 +14,8 @@ use s3ep_core::format::segment::{HEADER_LEN, Place, SegmentHeader, TAG_LEN};
 use s3ep_core::http::Headers;
 use s3ep_core::keys::{Dek, Key, MasterKey, ObjectKeys, ObjectName, SALT_LEN};
 use s3ep_core::open::{OpenError, Opener};
+use s3ep_core::s3::checksum::{self, Algorithm, Checksum};
+use s3ep_core::s3::multipart::{Token, UploadId};
 use s3ep_core::seal::Sealer;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -145,7 +147,7 @@ impl Object {
 #[test]
 fn every_object_reads_as_its_vector_says() {
     let objects: Vec<Object> = load("objects.json");
-    assert!(objects.len() >= 247, "vectors are missing");
+    assert!(objects.len() >= 288, "vectors are missing");
     for object in &objects {
         for step in [1, 31, 48, 65_584, usize::MAX] {
             // Byte by byte only where that is quick.
@@ -179,10 +181,11 @@ impl Entropy for Nonces {
 fn sealing_with_the_same_nonces_gives_the_same_bytes() {
     let objects: Vec<Object> = load("objects.json");
     let good: Vec<_> = objects.iter().filter(|object| object.expect == "ok").collect();
-    assert!(good.len() >= 32);
+    assert!(good.len() >= 42);
     for object in good {
         let mut plain = Vec::new();
         object.read(usize::MAX, &mut plain).unwrap();
+        let whole = plain.clone();
         let metadata = object.metadata().unwrap();
         let keys = Rc::new(object.keys(&metadata).unwrap());
 
@@ -199,6 +202,11 @@ fn sealing_with_the_same_nonces_gives_the_same_bytes() {
         assert!(sealed == object.body(), "{}", object.name);
 
         let attributes = metadata.verify(&keys).unwrap();
+        if let Some(Checksum { algorithm, digest }) = &attributes.checksum {
+            let mut state = checksum::Digest::new(*algorithm);
+            state.update(&whole);
+            assert_eq!(&state.finish(), digest, "{}", object.name);
+        }
         let mut written = metadata::to_headers(&keys, metadata.wrapped_dek(), &attributes).unwrap();
         let mut stored: Vec<_> =
             object.metadata.iter().filter(|(name, _)| name.starts_with(metadata::PREFIX)).cloned().collect();
@@ -230,6 +238,8 @@ fn keys_are_derived_as_the_vectors_say() {
     struct Keys {
         dek: Vec<Derived>,
         direct: Vec<Direct>,
+        direct_wrap: Vec<DirectWrap>,
+        checksum: Vec<Masked>,
     }
     #[derive(Deserialize)]
     struct Derived {
@@ -244,8 +254,24 @@ fn keys_are_derived_as_the_vectors_say() {
         object_key: String,
         dek: String,
     }
+    #[derive(Deserialize)]
+    struct DirectWrap {
+        master_key: String,
+        bucket: String,
+        object_key: String,
+        dek: String,
+        wrapped: String,
+    }
+    #[derive(Deserialize)]
+    struct Masked {
+        dek: String,
+        algorithm: String,
+        checksum: String,
+        masked: String,
+    }
     let keys: Keys = load("keys.json");
-    assert!(!keys.dek.is_empty() && !keys.direct.is_empty());
+    assert!(!keys.dek.is_empty() && !keys.direct.is_empty() && !keys.direct_wrap.is_empty());
+    assert_eq!(keys.checksum.len(), Algorithm::ALL.len());
     for vector in keys.dek {
         assert_eq!(ObjectKeys::derive(&key(&vector.dek)).unwrap().metadata, key(&vector.metadata_key));
     }
@@ -253,6 +279,19 @@ fn keys_are_derived_as_the_vectors_say() {
         let salt = hex::decode(&vector.salt).unwrap();
         let dek = key(&vector.master_key).direct_dek(&salt, &name(&vector.bucket, &vector.object_key)).unwrap();
         assert_eq!(dek, key(&vector.dek), "{}/{}", vector.bucket, vector.object_key);
+    }
+    for vector in keys.direct_wrap {
+        let (name, dek) = (name(&vector.bucket, &vector.object_key), key(&vector.dek));
+        let wrapped = hex::decode(&vector.wrapped).unwrap();
+        let mut nonce = Nonces(wrapped[..12].to_vec());
+        assert_eq!(key(&vector.master_key).wrap(&dek, &name, &mut nonce).unwrap(), wrapped, "{name:?}");
+        assert_eq!(key(&vector.master_key).unwrap(&wrapped, &name).unwrap(), Some(dek), "{name:?}");
+    }
+    for vector in keys.checksum {
+        let algorithm = Algorithm::from_name(&vector.algorithm).unwrap();
+        let mut checksum = Checksum { algorithm, digest: hex::decode(&vector.checksum).unwrap() };
+        ObjectKeys::derive(&key(&vector.dek)).unwrap().mask(&mut checksum).unwrap();
+        assert_eq!(hex::encode(checksum.digest), vector.masked, "{algorithm:?}");
     }
 }
 
@@ -317,5 +356,32 @@ fn ciphertext_without_metadata_is_told_from_plaintext() {
         let header = body.first_chunk::<HEADER_LEN>().map(SegmentHeader::parse);
         let is_first = matches!(header, Some(Ok(header)) if header.place == Place::FIRST);
         assert_eq!(is_first, refused, "{name}");
+    }
+}
+
+#[test]
+fn upload_ids_are_ours_where_the_vectors_say_so() {
+    #[derive(Deserialize)]
+    struct Vector {
+        name: String,
+        data_key: String,
+        upload_id: String,
+        upstream: String,
+        kek: String,
+        dek: String,
+        holds: bool,
+    }
+    let vectors: Vec<Vector> = load("uploads.json");
+    assert!(vectors.iter().any(|vector| vector.holds) && vectors.iter().any(|vector| !vector.holds));
+    for vector in vectors {
+        let keys = ObjectKeys::derive(&key(&vector.data_key)).unwrap();
+        let UploadId { upstream, token } = UploadId::parse(&vector.upload_id);
+        let authentic = token.filter(|token| token.verify(&upstream, &keys).is_ok());
+        assert_eq!(authentic.is_some(), vector.holds, "{}", vector.name);
+        let Some(token) = authentic else { continue };
+        let said = WrappedDek::new(STANDARD.decode(&vector.dek).unwrap(), vector.kek).unwrap();
+        assert_eq!((&upstream, &token.wrapped_dek), (&vector.upstream, &said), "{}", vector.name);
+        let suffix = Token::suffix(&upstream, &said, &keys).unwrap();
+        assert_eq!(upstream + &suffix, vector.upload_id, "{}", vector.name);
     }
 }

@@ -4,7 +4,8 @@ import base64
 import dataclasses
 import hmac
 
-from sealing import b64, direct, directly_copied, envelope, mac, mac_message, metadata_key, stream
+from checksums import CHECKSUMS
+from sealing import b64, direct, directly_copied, envelope, mac, mac_message, masked, metadata_key, stream
 from vector import vector
 
 ONE = envelope("metadata")
@@ -211,6 +212,45 @@ def parts() -> list[dict]:
     ]
 
 
+def checksums() -> list[dict]:
+    clear, hidden = (b64(c) for c in (CHECKSUMS["CRC32"](PLAINTEXT), masked(ONE.dek, "CRC32", CHECKSUMS["CRC32"](PLAINTEXT))))
+    good = ONE.metadata(5, checksum=f"CRC32:{hidden}")
+
+    def altered(suffix, comment, metadata):
+        return bad(f"checksum_{suffix}", "4.3", comment, metadata)
+
+    def resealed(suffix, comment, text):
+        return bad(f"checksum_{suffix}", "4.2", comment, ONE.metadata(5, checksum=text))
+
+    def of_length(name, length):
+        return resealed(f"{name.lower()}_{length}_bytes", f"{name} with {length} bytes.", f"{name}:{b64(bytes(length))}")
+
+    assert hidden.endswith("==")
+    last = {"A": "B", "Q": "R", "g": "h", "w": "x"}[hidden[5]]
+    return [
+        altered("changed", "One bit of the masked checksum is flipped.", changed("checksum", f"CRC32:{flipped_base64(hidden)}", good)),
+        altered("unmasked", "The right checksum stands there in clear.", changed("checksum", f"CRC32:{clear}", good)),
+        altered("algorithm_changed", "CRC32 was made CRC32C.", changed("checksum", f"CRC32C:{hidden}", good)),
+        altered("missing", "The checksum was removed.", without("checksum", good)),
+        altered("added", "A checksum was added.", GOOD + [[full("checksum"), f"CRC32:{hidden}"]]),
+        bad("checksum_twice", "4.4", "It is there twice, with the same value.", good + [[full("checksum"), f"CRC32:{hidden}"]]),
+        bad("checksum_mac_other_order", "4.1", "The MAC is over the checksum before len.", changed("mac", b64(hmac.digest(
+            metadata_key(ONE.dek), "".join(f"{n}={dict(good)[full(n)]}\n" for n in ("alg", "dek", "kek", "checksum", "len")).encode(),
+            "sha256")), good)),
+        resealed("empty", "checksum is empty.", ""),
+        resealed("algorithm_alone", "There is no colon.", "CRC32"),
+        resealed("algorithm_missing", "There is no algorithm.", f":{hidden}"),
+        resealed("algorithm_unknown", "S3 knows no CRC16.", f"CRC16:{hidden}"),
+        resealed("algorithm_lower_case", "The algorithm is in lower case.", f"crc32:{hidden}"),
+        resealed("equals_sign", "An = in place of the colon.", f"CRC32={hidden}"),
+        resealed("space", "A space follows the colon.", f"CRC32: {hidden}"),
+        resealed("base64_unpadded", "The padding is missing.", f"CRC32:{hidden[:6]}"),
+        resealed("base64_trailing_bits", "The base64's unused last bits are not 0.", f"CRC32:{hidden[:5]}{last}=="),
+        resealed("hexadecimal", "It is written in hexadecimal.", "CRC32:" + CHECKSUMS["CRC32"](PLAINTEXT).hex()),
+        *(of_length(name, len(checksum(b"")) + d) for name, checksum in CHECKSUMS.items() for d in (-1, 1)),
+    ]
+
+
 def direct_copies() -> list[dict]:
     source = direct("direct_copy_bad", "bucket", "folder/object.txt")
     s = directly_copied(source, "direct_copy_bad", "bucket", "folder/copy.txt")
@@ -257,4 +297,4 @@ def direct_copies() -> list[dict]:
 
 
 def vectors() -> list[dict]:
-    return altered() + incomplete() + resealed() + mac_shapes() + keys() + parts() + direct_copies()
+    return altered() + incomplete() + resealed() + mac_shapes() + keys() + parts() + checksums() + direct_copies()

@@ -1,6 +1,7 @@
 """Objects that a reader must accept, and the large bodies that other vectors cut and paste from."""
 
-from sealing import KEK, SEALED_SEGMENT, copied, direct, directly_copied, envelope, parts_of
+from checksums import CHECKSUMS
+from sealing import KEK, SEALED_SEGMENT, b64, copied, direct, directly_copied, envelope, masked, parts_of
 from vector import Bytes, vector
 
 LENGTHS = (65_535, 65_536, 65_537, 131_072, 131_073)
@@ -139,6 +140,23 @@ def direct_copies() -> list[dict]:
     ]
 
 
+def checksums() -> list[dict]:
+    def stated(name, comment, algorithm, length=5, source=None):
+        s = source or envelope(name)
+        plaintext = s.plaintext(length)
+        checksum = b64(masked(s.dek, algorithm, CHECKSUMS[algorithm](plaintext)))
+        metadata = s.metadata(length, checksum=f"{algorithm}:{checksum}")
+        return vector(name, "3.8", comment, s.key, metadata, [s.part(1, plaintext)], released=plaintext)
+
+    copy = directly_copied(direct("checksum_copy", "bucket", "object"), "checksum_copy", "bucket", "copy")
+    return [
+        *(stated(f"checksum_{name.lower()}", f"A PutObject that stated its {name}.", name) for name in CHECKSUMS),
+        stated("checksum_empty_object", "The checksum of no bytes.", "CRC64NVME", 0),
+        stated("checksum_direct", "In direct mode.", "SHA256", source=direct("checksum_direct", "bucket", "object")),
+        stated("checksum_copy", "A copy keeps the DEK, and so the masked checksum.", "CRC32", source=copy),
+    ]
+
+
 def vectors() -> list[dict]:
     assert (sum(len(p.data) for p in IMPOSSIBLE[2])) % SEALED_SEGMENT == 48
-    return singles() + large_multiparts() + small_multiparts() + modes() + multipart_copies() + direct_copies()
+    return singles() + large_multiparts() + small_multiparts() + modes() + multipart_copies() + direct_copies() + checksums()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 HERE = Path(__file__).parent
 PREFIX = "x-amz-meta-s3ep-"
 AUTHENTICATED = ("alg", "dek", "kek", "len", "parts", "checksum")
+CHECKSUM_LENGTHS = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "MD5": 16, "SHA1": 20, "SHA256": 32, "SHA512": 64}
 
 
 class Rejected(Exception):
@@ -56,7 +57,14 @@ def open_metadata(headers: list[list[str]], key: dict) -> tuple[bytes, int | Non
     lines = "".join(f"{name}={fields[name]}\n" for name in AUTHENTICATED if name in fields)
     tag = hmac.digest(hkdf(dek, b"s3ep/v1 metadata"), lines.encode(), "sha256")
     need(hmac.compare_digest(tag, unbase64(fields["mac"])), "metadata")
-    return dek, *(read(fields[name]) if name in fields else None for name, read in (("len", number), ("parts", part_lengths)))
+    readers = {"len": number, "parts": part_lengths, "checksum": check_checksum}
+    length, parts, _ = (read(fields[name]) if name in fields else None for name, read in readers.items())
+    return dek, length, parts
+
+
+def check_checksum(text: str) -> None:
+    algorithm, _, masked = text.partition(":")
+    need(CHECKSUM_LENGTHS.get(algorithm) == len(unbase64(masked)), "metadata")
 
 
 def number(text: str) -> int:
@@ -86,7 +94,16 @@ def data_key(key: dict, wrapped: bytes, kek: str) -> bytes:
     context = key["bucket"].encode() + b"\0" + key["object_key"].encode()
     if mode == "direct":
         return hkdf(master_key, b"s3ep/v1 direct\0" + context, wrapped)
+    return unwrapped(master_key, wrapped, context)
+
+
+def unwrapped(master_key: bytes, wrapped: bytes, context: bytes) -> bytes:
     return unseal(hkdf(master_key, b"s3ep/v1 direct wrap"), wrapped[:12], wrapped[12:], context, "metadata")
+
+
+def unmasked(dek: bytes, algorithm: str, checksum: bytes) -> bytes:
+    mask = hkdf(dek, b"s3ep/v1 checksum\0" + algorithm.encode(), length=len(checksum))
+    return bytes(a ^ b for a, b in zip(checksum, mask))
 
 
 def segments(body: bytes, dek: bytes, length: int | None, parts: list[int] | None):

@@ -3,8 +3,9 @@
 import base64
 import hmac
 import json
+import re
 
-from read import HERE, Rejected, check_header, hkdf, unseal
+from read import HERE, Rejected, check_header, hkdf, unmasked, unseal, unwrapped
 
 
 def load(name: str):
@@ -22,6 +23,12 @@ def keys_hold() -> bool:
                  raw(r["salt"])) == raw(r["dek"])
             for r in table["direct"]
         )
+        and all(
+            unwrapped(raw(r["master_key"]), raw(r["wrapped"]), b"\0".join([r["bucket"].encode(), r["object_key"].encode()]))
+            == raw(r["dek"])
+            for r in table["direct_wrap"]
+        )
+        and all(unmasked(raw(r["dek"]), r["algorithm"], raw(r["masked"])) == raw(r["checksum"]) for r in table["checksum"])
     )  # fmt: skip
 
 
@@ -73,7 +80,29 @@ def unencrypted_holds(row: dict) -> bool:
     return refused == row["refused"]
 
 
+def upload_sealable(row: dict) -> bool:
+    """Whether the UploadId is one of ours (section 8), and then says what the row says."""
+    upstream, _, text = row["upload_id"].rpartition(".")
+    if re.fullmatch("[A-Za-z0-9_-]+", text) is None or len(text) % 4 == 1:
+        return False
+    token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if len(token) < 34:
+        return False
+    kek, dek = token[34 : 35 + token[33]], token[35 + token[33] :]
+    in_limits = token[0] == 1 and re.fullmatch(rb"[\x21-\x7e]{1,256}", kek) is not None and 1 <= len(dek) <= 1024
+    fields = [b"s3ep/v1 upload", upstream.encode(), kek, dek]
+    key = hkdf(bytes.fromhex(row["data_key"]), b"s3ep/v1 metadata")
+    mac = hmac.digest(key, b"".join(len(field).to_bytes(8) + field for field in fields), "sha256")
+    return in_limits and mac == token[1:33] and (upstream, kek.decode(), base64.b64encode(dek).decode()) == (
+        row["upstream"], row["kek"], row["dek"])  # fmt: skip
+
+
+def upload_holds(row: dict) -> bool:
+    return upload_sealable(row) == row["holds"]
+
+
 def complaints() -> list[str]:
-    rows = [("macs", mac_holds), ("segments", segment_holds), ("unencrypted", unencrypted_holds)]
+    rows = [("macs", mac_holds), ("segments", segment_holds), ("unencrypted", unencrypted_holds),
+            ("uploads", upload_holds)]  # fmt: skip
     found = [f"{table}: {row['name']} does not hold" for table, holds in rows for row in load(table) if not holds(row)]
     return found + [f"{name}: does not hold" for name, holds in (("keys", keys_hold), ("layout", layout_holds)) if not holds()]

@@ -46,6 +46,11 @@ def direct_wrap(master_key: bytes, nonce: bytes, dek: bytes, bucket: str, object
     return nonce + AESGCM(hkdf(master_key, b"s3ep/v1 direct wrap")).encrypt(nonce, dek, context(bucket, object_key))
 
 
+def masked(dek: bytes, algorithm: str, checksum: bytes) -> bytes:
+    mask = hkdf(dek, b"s3ep/v1 checksum\0" + algorithm.encode(), length=len(checksum))
+    return bytes(a ^ b for a, b in zip(checksum, mask, strict=True))
+
+
 def context(bucket: str, object_key: str) -> bytes:
     return bucket.encode() + b"\0" + object_key.encode()
 
@@ -70,6 +75,15 @@ def mac_message(fields: dict[str, str]) -> bytes:
 
 def mac(dek: bytes, fields: dict[str, str]) -> bytes:
     return hmac.digest(metadata_key(dek), mac_message(fields), "sha256")
+
+
+def upload_mac(dek: bytes, upstream: str, kek: str, wrapped: bytes) -> bytes:
+    fields = [b"s3ep/v1 upload", upstream.encode(), kek.encode(), wrapped]
+    return hmac.digest(metadata_key(dek), b"".join(struct.pack(">Q", len(f)) + f for f in fields), "sha256")
+
+
+def upload_token(mac: bytes, kek: str, wrapped: bytes, version: int = 1, kek_length: int | None = None) -> bytes:
+    return bytes([version]) + mac + bytes([len(kek) - 1 if kek_length is None else kek_length]) + kek.encode() + wrapped
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
-"""The vectors that are tables: keys.json, macs.json, segments.json, layout.json, unencrypted.json."""
+"""The vectors that are tables: keys.json, macs.json, segments.json, layout.json, unencrypted.json, uploads.json."""
 
+import base64
+import hmac
+
+from checksums import CHECKSUMS
 from sealing import (
-    ALG, KEK, SEALED_SEGMENT, SEGMENT, b64, content_key, context, direct_dek, header, mac, mac_message, metadata_key, seal,
-    stream,
+    ALG, KEK, SEALED_SEGMENT, SEGMENT, b64, content_key, context, direct_dek, direct_wrap, header, mac, mac_message, masked,
+    metadata_key, seal, stream, upload_mac, upload_token,
 )  # fmt: skip
 
 
@@ -19,7 +23,8 @@ def keys() -> dict:
         ("bucket", "e\u0301 is not \u00e9"),
         ("bucket", "k" * 1024),
     ]
-    master_key, salt = stream("keys/master", 32), stream("keys/salt", 32)
+    master_key, salt, nonce = stream("keys/master", 32), stream("keys/salt", 32), stream("keys/nonce", 12)
+    digests = [(name, checksum(b"plaintext")) for name, checksum in CHECKSUMS.items()]
     return {
         "dek": [
             {"dek": d.hex(), "content_key": content_key(d).hex(), "metadata_key": metadata_key(d).hex()} for d in deks
@@ -28,6 +33,15 @@ def keys() -> dict:
             {"master_key": master_key.hex(), "salt": salt.hex(), "bucket": bucket, "object_key": object_key,
              "dek": direct_dek(master_key, salt, bucket, object_key).hex()}
             for bucket, object_key in names
+        ],
+        "direct_wrap": [
+            {"master_key": master_key.hex(), "bucket": bucket, "object_key": object_key, "dek": deks[2].hex(),
+             "wrapped": direct_wrap(master_key, nonce, deks[2], bucket, object_key).hex()}
+            for bucket, object_key in names
+        ],
+        "checksum": [
+            {"dek": deks[2].hex(), "algorithm": name, "checksum": digest.hex(), "masked": masked(deks[2], name, digest).hex()}
+            for name, digest in digests
         ],
         "context": [
             {"bucket": bucket, "object_key": object_key, "bytes": context(bucket, object_key).hex()}
@@ -131,4 +145,70 @@ def unencrypted() -> list[dict]:
         row("preceded_by_a_byte", b"\0" + header(**good) + rest, False),
         row("index_1", header(**good, index=1) + rest, False),
         row("part_2", header(**good, part=2) + rest, False),
+    ]
+
+
+def uploads() -> list[dict]:
+    """Section 8: UploadIds as clients send them, and whether a part may be sealed for them."""
+    dek, wrapped, upstream = stream("uploads/dek", 32), stream("uploads/wrapped", 77), "2~store.s-own_ID"
+    mac_of_it = upload_mac(dek, upstream, KEK, wrapped)
+
+    def row(name, token, holds=False, upstream=upstream, kek=KEK, wrapped=wrapped):
+        token = token if isinstance(token, str) else base64.urlsafe_b64encode(token).decode().rstrip("=")
+        return {"name": name, "data_key": dek.hex(), "upload_id": f"{upstream}.{token}", "upstream": upstream,
+                "kek": kek, "dek": b64(wrapped), "holds": holds}  # fmt: skip
+
+    def made(name, holds=True, upstream=upstream, kek=KEK, wrapped=wrapped):
+        return row(name, upload_token(upload_mac(dek, upstream, kek, wrapped), kek, wrapped), holds, upstream, kek, wrapped)
+
+    def altered(name, mac=mac_of_it, kek=KEK, wrapped=wrapped, **more):
+        return row(name, upload_token(mac, kek, wrapped, **more))
+
+    good = upload_token(mac_of_it, KEK, wrapped)
+    in_text = base64.urlsafe_b64encode(good).decode()
+    standard = b64(good).rstrip("=")
+    without_lengths = b"".join([b"s3ep/v1 upload", upstream.encode(), KEK.encode(), wrapped])
+    assert in_text.endswith("=") and set("+/") & set(standard)
+    return [
+        made("envelope"),
+        made("direct", kek="direct:demo", wrapped=wrapped[:32]),
+        made("upstream_with_dots", upstream="a.b..c"),
+        made("upstream_ends_in_a_dot", upstream="a."),
+        made("upstream_of_1_byte", upstream="u"),
+        made("kek_1_character", kek="k", wrapped=b"\0"),
+        made("kek_256_characters", kek="k" * 256),
+        made("dek_1024_bytes", wrapped=stream("uploads/1024", 1024)),
+        row("mac_flipped_first_byte", bytes([good[0], good[1] ^ 1]) + good[2:]),
+        row("mac_flipped_last_byte", good[:32] + bytes([good[32] ^ 0x80]) + good[33:]),
+        altered("mac_zeroed", bytes(32)),
+        row("token_of_another_upload", good, upstream="2~another.s-ID"),
+        row("token_of_another_upload_without_a_byte", good, upstream=upstream[:-1]),
+        altered("kek_renamed", kek=KEK[:-1] + "O"),
+        altered("dek_flipped", wrapped=bytes([wrapped[0] ^ 1]) + wrapped[1:]),
+        altered("border_of_kek_and_dek_moved", kek=KEK + "A", wrapped=wrapped[1:]),
+        altered("kek_length_one_less", kek_length=len(KEK) - 2),
+        altered("kek_length_not_less_one", kek_length=len(KEK)),
+        altered("version_0", version=0),
+        altered("version_2", version=2),
+        altered("mac_keyed_with_dek", hmac.digest(dek, without_lengths, "sha256")),
+        altered("mac_without_lengths", hmac.digest(metadata_key(dek), without_lengths, "sha256")),
+        altered("mac_of_metadata", mac(dek, {"alg": ALG, "dek": b64(wrapped), "kek": KEK})),
+        made("kek_with_space", False, kek="key 1"),
+        made("dek_1025_bytes", False, wrapped=stream("uploads/1025", 1025)),
+        made("dek_empty", False, wrapped=b""),
+        row("cut_last_byte", good[:-1]),
+        row("cut_before_dek", good[: 34 + len(KEK)]),
+        row("cut_in_kek", good[:40]),
+        row("cut_before_kek", good[:34]),
+        row("cut_before_kek_length", good[:33]),
+        row("cut_in_mac", good[:20]),
+        row("cut_after_version", good[:1]),
+        row("cut_last_character", in_text.rstrip("=")[:-1]),
+        row("token_empty", b""),
+        row("byte_appended", good + b"\0"),
+        row("padded", in_text),
+        row("standard_alphabet", standard),
+        row("token_twice", in_text.rstrip("=") + "." + in_text.rstrip("=")),
+        {**row("token_missing", good), "upload_id": upstream},
+        {**row("dot_missing", good), "upload_id": upstream.replace(".", "") + in_text.rstrip("=")},
     ]

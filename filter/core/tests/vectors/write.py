@@ -25,6 +25,7 @@ def made() -> dict[str, bytes]:
         "segments.json": tables.segments(),
         "layout.json": tables.layout(),
         "unencrypted.json": tables.unencrypted(),
+        "uploads.json": tables.uploads(),
     }
     texts = {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in jsons.items()}
     return {name: text.encode() for name, text in texts.items()} | {body.file: body.data for body in good.files()}
