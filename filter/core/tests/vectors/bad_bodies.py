@@ -241,7 +241,8 @@ def copies() -> list[dict]:
     s = copied(THREE, "body_copy")
 
     def copy(name, comment, expect, body, released=b"", parts=(S1, S2, S3), rule="6.8"):
-        return vector(name, rule, comment, s.key, s.metadata(None, parts=parts_of(parts)), [b"".join(body)], expect, released)
+        metadata = s.metadata(None, parts=parts_of(parts))
+        return vector(name, rule, comment, s.key, metadata, [b"".join(body)], expect, released)
 
     fourth = THREE.plaintext(2, 4)
     return [
@@ -255,7 +256,8 @@ def copies() -> list[dict]:
         copy("copy_parts_sum_too_large", "parts says that the last part has a byte more.", "length", [S1, S2, S3],
              P1 + P2 + P3, (S1, S2, S3 + b"+")),
         copy("copy_parts_empty", "parts says that the object is empty.", "length", [S1, S2, S3], b"", [b""]),
-        copy("copy_truncated_in_last_part", "The last byte is missing.", "truncated", [S1, S2, S3[:-1]], P1 + P2, rule="6.5"),
+        copy("copy_truncated_in_last_part", "The last byte is missing.", "truncated", [S1, S2, S3[:-1]], P1 + P2,
+             rule="6.5"),
         copy("copy_part_middle_dropped", "Part 2 is missing.", "order", [S1, S3], P1, rule="6.4"),
     ]
 

@@ -187,8 +187,10 @@ def parts() -> list[dict]:
     return [
         copy("changed", "4.3", "parts is 1x54 in place of 1x53.", changed("parts", "1x54", good)),
         copy("missing", "4.3", "parts was removed, as if from a multipart upload.", without("parts", good)),
-        copy("added_on_multipart", "4.3", "A multipart upload was given parts.", ONE.metadata(None) + [[full("parts"), "1x53"]]),
-        copy("in_place_of_len", "4.3", "A PutObject's len was replaced by parts.", without("len") + [[full("parts"), "1x53"]]),
+        copy("added_on_multipart", "4.3", "A multipart upload was given parts.",
+             ONE.metadata(None) + [[full("parts"), "1x53"]]),
+        copy("in_place_of_len", "4.3", "A PutObject's len was replaced by parts.",
+             without("len") + [[full("parts"), "1x53"]]),
         copy("twice", "4.4", "parts is there twice, with the same value.", good + [[full("parts"), "1x53"]]),
         copy("and_len", "4.4", "There are len and parts, which agree.", ONE.metadata(5, parts="1x53")),
         resealed("neighbours_equal", "Two neighbours are equal.", "1x53,1x53", "4"),
@@ -213,8 +215,11 @@ def parts() -> list[dict]:
 
 
 def checksums() -> list[dict]:
-    clear, hidden = (b64(c) for c in (CHECKSUMS["CRC32"](PLAINTEXT), masked(ONE.dek, "CRC32", CHECKSUMS["CRC32"](PLAINTEXT))))
+    crc32 = CHECKSUMS["CRC32"](PLAINTEXT)
+    clear, hidden = b64(crc32), b64(masked(ONE.dek, "CRC32", crc32))
     good = ONE.metadata(5, checksum=f"CRC32:{hidden}")
+
+    other_order = "".join(f"{name}={dict(good)[full(name)]}\n" for name in ("alg", "dek", "kek", "checksum", "len"))
 
     def altered(suffix, comment, metadata):
         return bad(f"checksum_{suffix}", "4.3", comment, metadata)
@@ -228,15 +233,16 @@ def checksums() -> list[dict]:
     assert hidden.endswith("==")
     last = {"A": "B", "Q": "R", "g": "h", "w": "x"}[hidden[5]]
     return [
-        altered("changed", "One bit of the masked checksum is flipped.", changed("checksum", f"CRC32:{flipped_base64(hidden)}", good)),
+        altered("changed", "One bit of the masked checksum is flipped.",
+                changed("checksum", f"CRC32:{flipped_base64(hidden)}", good)),
         altered("unmasked", "The right checksum stands there in clear.", changed("checksum", f"CRC32:{clear}", good)),
         altered("algorithm_changed", "CRC32 was made CRC32C.", changed("checksum", f"CRC32C:{hidden}", good)),
         altered("missing", "The checksum was removed.", without("checksum", good)),
         altered("added", "A checksum was added.", GOOD + [[full("checksum"), f"CRC32:{hidden}"]]),
-        bad("checksum_twice", "4.4", "It is there twice, with the same value.", good + [[full("checksum"), f"CRC32:{hidden}"]]),
-        bad("checksum_mac_other_order", "4.1", "The MAC is over the checksum before len.", changed("mac", b64(hmac.digest(
-            metadata_key(ONE.dek), "".join(f"{n}={dict(good)[full(n)]}\n" for n in ("alg", "dek", "kek", "checksum", "len")).encode(),
-            "sha256")), good)),
+        bad("checksum_twice", "4.4", "It is there twice, with the same value.",
+            good + [[full("checksum"), f"CRC32:{hidden}"]]),
+        bad("checksum_mac_other_order", "4.1", "The MAC is over the checksum before len.",
+            changed("mac", b64(hmac.digest(metadata_key(ONE.dek), other_order.encode(), "sha256")), good)),
         resealed("empty", "checksum is empty.", ""),
         resealed("algorithm_alone", "There is no colon.", "CRC32"),
         resealed("algorithm_missing", "There is no algorithm.", f":{hidden}"),
@@ -246,7 +252,7 @@ def checksums() -> list[dict]:
         resealed("space", "A space follows the colon.", f"CRC32: {hidden}"),
         resealed("base64_unpadded", "The padding is missing.", f"CRC32:{hidden[:6]}"),
         resealed("base64_trailing_bits", "The base64's unused last bits are not 0.", f"CRC32:{hidden[:5]}{last}=="),
-        resealed("hexadecimal", "It is written in hexadecimal.", "CRC32:" + CHECKSUMS["CRC32"](PLAINTEXT).hex()),
+        resealed("hexadecimal", "It is written in hexadecimal.", f"CRC32:{crc32.hex()}"),
         *(of_length(name, len(checksum(b"")) + d) for name, checksum in CHECKSUMS.items() for d in (-1, 1)),
     ]
 
@@ -267,7 +273,8 @@ def direct_copies() -> list[dict]:
     def of_length(length):
         """All of it holds for a reader that takes a DEK of any length."""
         dek = (s.dek + b"\0")[: length - 28]
-        other = directly_copied(dataclasses.replace(source, dek=dek), f"direct_copy_{length}", "bucket", "folder/copy.txt")
+        other = dataclasses.replace(source, dek=dek)
+        other = directly_copied(other, f"direct_copy_{length}", "bucket", "folder/copy.txt")
         other_body = other.part(1, other.plaintext(5))
         return bad(f"direct_copy_{length}_bytes", "3.7", f"The wrapped DEK has {length} bytes, and opens.",
                    other.metadata(5), other.key, other_body)
@@ -276,8 +283,10 @@ def direct_copies() -> list[dict]:
         of_length(59),
         of_length(61),
         unlike("11_bytes", "The wrapped DEK ends in its nonce.", s.metadata(5, dek=b64(s.dek_header[:11]))),
-        unlike("is_salt", "The salt of the source stands in place of the wrapped DEK.", s.metadata(5, dek=b64(source.dek_header))),
-        unlike("kek_of_salt", "kek begins with direct:, as if the wrapped DEK were a salt.", s.metadata(5, kek="direct:demo")),
+        unlike("is_salt", "The salt of the source stands in place of the wrapped DEK.",
+               s.metadata(5, dek=b64(source.dek_header))),
+        unlike("kek_of_salt", "kek begins with direct:, as if the wrapped DEK were a salt.",
+               s.metadata(5, kek="direct:demo")),
         unlike("kek_upper_case", "kek begins with Direct-Wrap:.", s.metadata(5, kek="Direct-Wrap:demo")),
         flipped("nonce", 0),
         flipped("ciphertext", 12),

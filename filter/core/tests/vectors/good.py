@@ -103,7 +103,8 @@ def multipart_copies() -> list[dict]:
     def copy(name, rule, comment, lengths, of=copied):
         source, plaintexts, bodies = envelope(name), *small_parts(name, lengths)
         s = of(source, f"{name}/copy")
-        return vector(name, rule, comment, s.key, s.metadata(None, parts=parts_of(bodies)), bodies, released=b"".join(plaintexts))
+        metadata = s.metadata(None, parts=parts_of(bodies))
+        return vector(name, rule, comment, s.key, metadata, bodies, released=b"".join(plaintexts))
 
     def direct_copy(source, label):
         return directly_copied(source, label, "bucket", "copy")

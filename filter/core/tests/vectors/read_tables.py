@@ -4,12 +4,13 @@ import base64
 import hmac
 import json
 import re
+from pathlib import Path
 
-from read import HERE, Rejected, check_header, hkdf, unmasked, unseal, unwrapped
+from read import Rejected, check_header, hkdf, unmasked, unseal, unwrapped
 
 
 def load(name: str):
-    return json.loads((HERE / f"{name}.json").read_text())
+    return json.loads((Path(__file__).parent / f"{name}.json").read_text())
 
 
 def keys_hold() -> bool:

@@ -1,4 +1,4 @@
-"""Writes the vectors. `write.py --check` instead re-makes them, compares, and has read.py judge them."""
+"""Writes the vectors. `write.py --check` instead re-makes them, compares, and has read.py's reader judge them."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import bad_bodies
 import bad_metadata
 import good
-import read
+import judge
 import read_tables
 import tables
 
@@ -41,7 +41,7 @@ def check() -> int:
     objects = json.loads(stored["objects.json"])
     names = Counter(vector["name"] for vector in objects)
     complaints += [f"{name}: {count} vectors of this name" for name, count in names.items() if count > 1]
-    complaints += [f"{vector['name']}: {complaint}" for vector in objects for complaint in read.check(vector)]
+    complaints += [f"{vector['name']}: {complaint}" for vector in objects for complaint in judge.check(vector)]
     complaints += read_tables.complaints()
     print("\n".join(complaints) or f"{len(objects)} objects, {sum(map(len, stored.values())):,} bytes in all: good")
     print(dict(Counter(vector["expect"] for vector in objects)))
