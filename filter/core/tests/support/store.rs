@@ -148,7 +148,7 @@ impl Store {
         let is_object = path.trim_start_matches('/').contains('/') && !path.ends_with('/');
         match request.method.as_str() {
             "POST" if is_object && query == "uploads" => self.create_upload(request),
-            "PUT" if query.contains("partNumber=") => self.put_part(request),
+            "PUT" if parameter(&request.path, "partNumber").is_some() => self.put_part(request),
             "POST" if is_object && query.starts_with("uploadId=") => self.complete(path, request),
             "PUT" if is_object && !query.contains("tagging") && !query.contains("acl") => self.put(path, request),
             "GET" | "HEAD" if is_object => self.read(&path, request),
@@ -191,7 +191,9 @@ impl Store {
     }
 
     fn put_part(&mut self, request: &Recorded) -> StoreResponse {
-        let number = parameter(&request.path, "partNumber").unwrap().parse().unwrap();
+        let Ok(number) = parameter(&request.path, "partNumber").unwrap().parse() else {
+            return StoreResponse::error(400, "InvalidArgument");
+        };
         let upload_id = parameter(&request.path, "uploadId");
         let Some(upload) = upload_id.and_then(|upload_id| self.uploads.get_mut(upload_id)) else {
             return StoreResponse::error(404, "NoSuchUpload");
