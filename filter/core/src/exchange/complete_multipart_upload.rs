@@ -1,11 +1,11 @@
 //! CompleteMultipartUpload: its document without what is of the plaintext, in its old length.
 
+use super::document::Document;
 use super::put_object::write_response;
 use super::rewriting::Rewriting;
 use super::{Body, Env, HeadStep, Role};
 use crate::error::{Error, RequestError};
-use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
-use crate::s3::checksum::Checksums;
+use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::s3::listing::Rule;
 use crate::s3::multipart::{UploadId, complete_body};
 use crate::sigv4::credentials;
@@ -16,18 +16,14 @@ const MAX_BODY: u64 = 8 << 20;
 /// The end of an upload.
 pub struct CompleteMultipartUpload {
     upload_id: UploadId,
-    /// Bytes of the document.
-    len: u64,
-    document: Vec<u8>,
-    checksums: Checksums,
+    document: Document,
     answer: Rewriting,
 }
 
 impl CompleteMultipartUpload {
     /// The end of an upload.
     pub fn new(upload_id: UploadId) -> Self {
-        let (checksums, answer) = (Checksums::default(), Rewriting::default());
-        Self { upload_id, len: 0, document: Vec::new(), checksums, answer }
+        Self { upload_id, document: Document::default(), answer: Rewriting::default() }
     }
 }
 
@@ -37,13 +33,8 @@ impl Role for CompleteMultipartUpload {
             // Not an upload of ours: its parts would be read as ciphertext, which they are not.
             return Err(RequestError::NoSuchUpload.into());
         }
-        let length = head.headers.text("content-length").ok().flatten().and_then(parse_length);
-        self.len = length.ok_or(RequestError::MissingContentLength)?;
-        if self.len > MAX_BODY {
-            return Err(RequestError::MalformedXml.into());
-        }
-        let is_body_checksum = |name: &str| ["content-md5", "x-amz-content-sha256"].contains(&name);
-        self.checksums = Checksums::expecting(head.headers.iter().filter(|(name, _)| is_body_checksum(name)))?;
+        self.document.expect_length(&head.headers, MAX_BODY)?;
+        self.document.expect_checksums(&head.headers, &["content-md5", "x-amz-content-sha256"])?;
         let mut edits = HeadEdits::default();
         let path = credentials::remove(&head.path, &mut edits);
         edits.set(":path", self.upload_id.address(&path));
@@ -55,26 +46,11 @@ impl Role for CompleteMultipartUpload {
     }
 
     fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        if window.is_empty() && !is_end {
-            return Ok(Body::Unchanged);
-        }
-        self.document.extend_from_slice(window);
-        let received = self.document.len() as u64;
-        match received.cmp(&self.len) {
-            std::cmp::Ordering::Less if is_end => Err(RequestError::IncompleteBody.into()),
-            std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
-            std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
-            std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
-            std::cmp::Ordering::Equal => {
-                self.checksums.update(&self.document);
-                self.checksums.verify()?;
-                Ok(Body::Replaced(complete_body(&self.document)?))
-            }
-        }
+        self.document.push(window, is_end, complete_body)
     }
 
     fn request_trailers(&mut self) -> Result<(), Error> {
-        match self.document.len() as u64 == self.len {
+        match self.document.is_whole() {
             true => Ok(()),
             false => Err(RequestError::IncompleteBody.into()),
         }

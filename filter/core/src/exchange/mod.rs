@@ -9,6 +9,7 @@ mod complete_multipart_upload;
 mod copy_object;
 mod create_multipart_upload;
 mod dek;
+mod document;
 mod etags;
 mod get_object;
 mod get_object_attributes;

@@ -3,10 +3,10 @@
 //! A body passes only where S3 documents one. Otherwise it could be an object's that S3EP does not recognise as one, such as an
 //! upload to a virtual host that is not configured, which looks like CreateBucket.
 
+use super::document::Document;
 use super::{Body, Env, HeadStep, Role, hide_metadata, no_body};
 use crate::error::{Error, RequestError};
-use crate::http::{HeadEdits, RequestHead, ResponseHead, parse_length};
-use crate::s3::checksum::Checksums;
+use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::s3::etag;
 use crate::s3::listing::{Element, Rule, TextRewriter};
 use crate::s3::multipart::UploadId;
@@ -25,11 +25,7 @@ pub struct PassThrough {
     /// The upload that it is about, if it is about one: AbortMultipartUpload.
     upload_id: Option<UploadId>,
     allowed: RequestBody,
-    /// Bytes of the body, where a document is due.
-    len: u64,
-    document: Vec<u8>,
-    /// What the request states of the document's checksums.
-    checksums: Checksums,
+    document: Document,
     /// Whether the store was told a checksum of the document.
     has_checksum: bool,
 }
@@ -37,56 +33,27 @@ pub struct PassThrough {
 impl PassThrough {
     /// An operation with such a body.
     pub fn new(allowed: RequestBody) -> Self {
-        Self {
-            upload_id: None,
-            allowed,
-            len: 0,
-            document: Vec::new(),
-            checksums: Checksums::default(),
-            has_checksum: false,
-        }
+        Self { upload_id: None, allowed, document: Document::default(), has_checksum: false }
     }
 
     /// AbortMultipartUpload.
     pub fn on_upload(upload_id: UploadId) -> Self {
         Self { upload_id: Some(upload_id), ..Self::new(RequestBody::None) }
     }
+}
 
-    /// Holds the document back until it is whole, and lets it go if it is what it should be.
-    fn document(&mut self, root: Option<&str>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.document.extend_from_slice(window);
-        match (self.document.len() as u64).cmp(&self.len) {
-            std::cmp::Ordering::Less if is_end => Err(RequestError::IncompleteBody.into()),
-            std::cmp::Ordering::Less => Ok(Body::Replaced(Vec::new())),
-            std::cmp::Ordering::Equal if window.is_empty() => Ok(Body::Unchanged),
-            std::cmp::Ordering::Equal => Ok(Body::Replaced(self.whole(root)?)),
-            std::cmp::Ordering::Greater => Err(RequestError::BodyTooLong.into()),
-        }
+/// The document with the store's ETags, and white space up to its length, which is promised already. So is its checksum,
+/// if the store was told one, which white space cannot keep.
+fn with_stored_etags(document: &[u8], has_checksum: bool) -> Result<Vec<u8>, RequestError> {
+    let mut written = Vec::with_capacity(document.len());
+    let mut rewriter = TextRewriter::new(vec![Rule::text(ETAGS, |etag| Some(etag::stored(etag)))]);
+    rewriter.push(document, &mut written);
+    rewriter.finish(&mut written);
+    if has_checksum && written != document {
+        return Err(RequestError::NotImplemented("an ETag in DeleteObjects"));
     }
-
-    fn whole(&mut self, root: Option<&str>) -> Result<Vec<u8>, Error> {
-        self.checksums.update(&self.document);
-        self.checksums.verify()?;
-        match root {
-            Some(root) if !xml::has_root(&self.document, root) => Err(RequestError::MalformedXml.into()),
-            Some(_) => Ok(self.with_stored_etags()?),
-            None => Ok(self.document.clone()),
-        }
-    }
-
-    /// The document with the store's ETags, and white space up to its length, which is promised already. So is its
-    /// checksum, which white space cannot keep.
-    fn with_stored_etags(&self) -> Result<Vec<u8>, RequestError> {
-        let mut written = Vec::with_capacity(self.document.len());
-        let mut rewriter = TextRewriter::new(vec![Rule::text(ETAGS, |etag| Some(etag::stored(etag)))]);
-        rewriter.push(&self.document, &mut written);
-        rewriter.finish(&mut written);
-        if self.has_checksum && written != self.document {
-            return Err(RequestError::NotImplemented("an ETag in DeleteObjects"));
-        }
-        written.resize(self.document.len(), b' ');
-        Ok(written)
-    }
+    written.resize(document.len(), b' ');
+    Ok(written)
 }
 
 impl Role for PassThrough {
@@ -97,15 +64,10 @@ impl Role for PassThrough {
             return Err(RequestError::NotImplemented("aws-chunked for this operation").into());
         }
         if self.allowed != RequestBody::None && !head.is_end {
-            let length = head.headers.text("content-length").ok().flatten().and_then(parse_length);
-            self.len = length.ok_or(RequestError::MissingContentLength)?;
-            if self.len > MAX_DOCUMENT {
-                return Err(RequestError::MalformedXml.into());
-            }
+            self.document.expect_length(&head.headers, MAX_DOCUMENT)?;
         }
         // Checksums of other names are the store's to check.
-        let signed = head.headers.iter().filter(|(name, _)| *name == "x-amz-content-sha256");
-        self.checksums = Checksums::expecting(signed)?;
+        self.document.expect_checksums(&head.headers, &["x-amz-content-sha256"])?;
         let is_checksum = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
         self.has_checksum = head.headers.iter().any(|(name, _)| is_checksum(name));
         let mut edits = HeadEdits::default();
@@ -117,10 +79,16 @@ impl Role for PassThrough {
     }
 
     fn request_body(&mut self, _: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        let has_checksum = self.has_checksum;
         match self.allowed {
             RequestBody::None => no_body(window),
-            RequestBody::Document(root) => self.document(Some(root), window, is_end),
-            RequestBody::Any => self.document(None, window, is_end),
+            RequestBody::Any => self.document.push(window, is_end, |document| Ok(document.to_vec())),
+            RequestBody::Document(root) => {
+                self.document.push(window, is_end, |document| match xml::has_root(document, root) {
+                    true => with_stored_etags(document, has_checksum),
+                    false => Err(RequestError::MalformedXml),
+                })
+            }
         }
     }
 
