@@ -9,6 +9,8 @@ mod algorithm;
 pub use algorithm::{Algorithm, Checksum, Digest};
 use subtle::ConstantTimeEq as _;
 
+use crate::sigv4::signing_key::hex;
+
 const CONTENT_MD5: &str = "content-md5";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
@@ -158,8 +160,7 @@ impl Checksums {
     /// Whether the whole body has every checksum that was stated. To be asked before the last segment goes upstream.
     pub fn verify(&self) -> Result<(), ChecksumError> {
         if let Some(stated) = &self.content_sha256 {
-            let hex: String = self.digest(Algorithm::Sha256).iter().map(|byte| format!("{byte:02x}")).collect();
-            agree(stated, hex.as_bytes(), ChecksumError::ContentSha256Mismatch)?;
+            agree(stated, hex(&self.digest(Algorithm::Sha256)).as_bytes(), ChecksumError::ContentSha256Mismatch)?;
         }
         if let Some(stated) = &self.content_md5 {
             agree(stated, &self.digest(Algorithm::Md5), ChecksumError::ContentMd5Mismatch)?;

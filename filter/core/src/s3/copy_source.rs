@@ -1,13 +1,10 @@
 //! `x-amz-copy-source` (Amazon S3 API Reference, CopyObject).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::RequestError;
 use crate::keys::ObjectName;
-use crate::s3::query::decode;
-
-/// What stays as it is in an object key's path: RFC 3986's unreserved characters, and the slash.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+use crate::s3::query::{OBJECT_PATH, decode};
 
 /// The object that a copy is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +37,7 @@ impl CopySource {
 
     /// The path of a request for it, path-style.
     pub fn path(&self) -> String {
-        let encode = |text| utf8_percent_encode(text, PATH);
+        let encode = |text| utf8_percent_encode(text, OBJECT_PATH);
         let path = format!("/{}/{}", encode(&self.name.bucket), encode(&self.name.object_key));
         match &self.version_id {
             Some(version_id) => format!("{path}?versionId={}", utf8_percent_encode(version_id, NON_ALPHANUMERIC)),

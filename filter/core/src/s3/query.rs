@@ -1,8 +1,13 @@
 //! A request's query: reading it, and changing parts of it without touching the rest.
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::RequestError;
+
+/// All but the unreserved characters of RFC 3986, as AWS's `UriEncode` has it.
+pub const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same for the path of an object, whose slashes stay.
+pub const OBJECT_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 /// What RFC 3986 does not allow in a query's value, and what separates parameters.
 const RESERVED: &AsciiSet = &CONTROLS
@@ -27,7 +32,7 @@ const RESERVED: &AsciiSet = &CONTROLS
     .add(b']');
 
 /// Decoded parameters, in order.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -53,6 +58,11 @@ impl Query {
     /// Whether there is a parameter that `is_known` does not know.
     pub fn has_other_than(&self, is_known: impl Fn(&str) -> bool) -> bool {
         self.0.iter().any(|(name, _)| !is_known(name))
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A parameter's value. Of a repeated one, the first, as the stores do.

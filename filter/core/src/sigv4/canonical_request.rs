@@ -4,16 +4,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::AuthError;
 use super::query_parameters::QueryParameters;
 use crate::http::{Headers, RequestHead};
-use crate::s3::query::decode;
-
-/// All but the unreserved characters of RFC 3986.
-pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+use crate::s3::query::{OBJECT_PATH, decode};
 
 /// Its value is the canonical request's last line, so it is signed whether `SignedHeaders` names it or not.
 pub(super) const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -78,7 +74,7 @@ impl CanonicalRequest {
 fn canonical_uri(path: &str) -> Result<String, AuthError> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let path = decode(path).map_err(|_| AuthError::InvalidUri)?;
-    Ok(if path.is_empty() { "/".into() } else { utf8_percent_encode(&path, PATH).to_string() })
+    Ok(if path.is_empty() { "/".into() } else { utf8_percent_encode(&path, OBJECT_PATH).to_string() })
 }
 
 /// All values of a header, without the spaces that do not matter, or None if there are none.

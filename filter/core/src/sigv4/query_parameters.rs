@@ -3,15 +3,14 @@
 use percent_encoding::utf8_percent_encode;
 
 use super::AuthError;
-use super::canonical_request::UNRESERVED;
-use crate::s3::query::decode;
+use crate::s3::query::{Query, UNRESERVED};
 
 /// What signs a presigned URL, and so cannot sign itself.
 const SIGNATURE: &str = "X-Amz-Signature";
 
 /// Decoded names and values, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueryParameters(Vec<(String, String)>);
+pub struct QueryParameters(Query);
 
 /// A parameter that may be given once is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,22 +19,17 @@ pub struct Repeated;
 impl QueryParameters {
     /// Reads what stands behind a path's `?`. A `+` is a space here: so S3 reads it, and the AWS SDK for Java 1 sends it.
     pub fn parse(query: &str) -> Result<Self, AuthError> {
-        let decoded = |text: &str| decode(&text.replace('+', " ")).map_err(|_| AuthError::InvalidUri);
-        let parameter = |parameter: &str| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            Ok((decoded(name)?, decoded(value)?))
-        };
-        query.split('&').filter(|parameter| !parameter.is_empty()).map(parameter).collect::<Result<_, _>>().map(Self)
+        Query::parse(&query.replace('+', " ")).map(Self).map_err(|_| AuthError::InvalidUri)
     }
 
     /// Whether the parameter is there.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(n, _)| n == name)
+        self.0.has(name)
     }
 
     /// The parameter's one value.
     pub fn value(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        let mut values = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let mut values = self.0.iter().filter(|(n, _)| *n == name).map(|(_, value)| value);
         let value = values.next();
         values.next().map_or(Ok(value), |_| Err(Repeated))
     }
@@ -43,7 +37,7 @@ impl QueryParameters {
     /// The canonical query string: encoded names and values, sorted by both.
     pub(super) fn to_canonical(&self) -> String {
         let encode = |text| utf8_percent_encode(text, UNRESERVED).to_string();
-        let signed = self.0.iter().filter(|(name, _)| name != SIGNATURE);
+        let signed = self.0.iter().filter(|(name, _)| *name != SIGNATURE);
         let mut encoded: Vec<_> = signed.map(|(name, value)| (encode(name), encode(value))).collect();
         encoded.sort();
         encoded.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
