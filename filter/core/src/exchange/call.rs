@@ -4,9 +4,12 @@ use std::fmt;
 
 use crate::error::{Error, IntegrityError, InternalError, KmsError};
 use crate::format::metadata::WrappedDek;
-use crate::http::ResponseHead;
+use crate::http::{Headers, ResponseHead};
 use crate::keys::{Dek, ObjectName};
 use crate::s3::range::Span;
+
+/// Headers that say on whose behalf a request is made: those of the filter's own repeat the client's.
+pub(super) const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-payer"];
 
 /// What an exchange asks of others.
 #[derive(Debug)]
@@ -122,3 +125,9 @@ impl Answer {
 }
 
 const ANOTHER_QUESTION: InternalError = InternalError("the answer is to another question");
+
+/// The headers of these names, for a message of the filter's own that repeats them.
+pub(super) fn kept<'a>(headers: &Headers, names: impl IntoIterator<Item = &'a &'a str>) -> Vec<(String, String)> {
+    let kept = |name: &&str| Some(((*name).to_owned(), headers.text(name).ok()??.to_owned()));
+    names.into_iter().filter_map(kept).collect()
+}

@@ -64,11 +64,7 @@ impl Role for CompleteMultipartUpload {
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.answer.push(window, is_end)
-    }
-
-    fn response_trailers(&mut self) -> Result<(), Error> {
-        self.answer.trailers()
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        Some(&mut self.answer)
     }
 }

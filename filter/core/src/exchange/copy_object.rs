@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::look::{Look, Looked, Seen};
 use super::put_object::write_response;
 use super::rewriting::Rewriting;
-use super::{Answer, Body, Call, Env, HeadStep, Role, source};
+use super::{Answer, Call, Env, HeadStep, Role, source};
 use crate::error::{Error, InternalError, RequestError};
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
@@ -164,12 +164,8 @@ impl Role for CopyObject {
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.answer.push(window, is_end)
-    }
-
-    fn response_trailers(&mut self) -> Result<(), Error> {
-        self.answer.trailers()
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        Some(&mut self.answer)
     }
 }
 

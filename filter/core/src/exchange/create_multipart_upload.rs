@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::dek::NewDek;
 use super::rewriting::Rewriting;
-use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
+use super::{Answer, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
 use crate::error::{Error, InternalError};
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
@@ -90,11 +90,7 @@ impl Role for CreateMultipartUpload {
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.rewriting.push(window, is_end)
-    }
-
-    fn response_trailers(&mut self) -> Result<(), Error> {
-        self.rewriting.trailers()
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        Some(&mut self.rewriting)
     }
 }

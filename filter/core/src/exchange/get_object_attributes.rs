@@ -1,11 +1,11 @@
 //! GetObjectAttributes: answered from a look at the object, so that it needs nothing of the store but HEAD, and every
 //! size is the plaintext's. About an object that is not encrypted, the store answers itself.
 
+use super::call::{ON_BEHALF, kept};
 use super::get_object::{check_unencrypted, object_path};
-use super::get_range::{ON_BEHALF, kept};
 use super::look::{Look, Looked, Seen};
 use super::rewriting::Rewriting;
-use super::{Answer, Body, Env, HeadStep, Reply, Role};
+use super::{Answer, Env, HeadStep, Reply, Role};
 use crate::error::{Error, InternalError};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::ObjectName;
@@ -125,12 +125,8 @@ impl Role for GetObjectAttributes {
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.answer.push(window, is_end)
-    }
-
-    fn response_trailers(&mut self) -> Result<(), Error> {
-        self.answer.trailers()
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        Some(&mut self.answer)
     }
 }
 

@@ -12,21 +12,21 @@
 
 use std::rc::Rc;
 
+use super::call::{ON_BEHALF, kept};
 use super::get_object::{GetObject, check_unencrypted, object_path, remove_ours};
 use super::look::{Look, Looked, Seen};
 use super::{Answer, Body, Env, HeadStep, Role, hide_ciphertext};
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
 use crate::format::metadata::{Attributes, Metadata};
-use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
+use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
 use crate::open::RangeOpener;
 use crate::s3::query;
 use crate::s3::range::{ByteRange, ContentRange, Resolved, SegmentSpan, Span};
 
-/// Headers of the request that decide whether, or for whom, the store answers at all.
+/// Headers of the request that decide whether the store answers at all.
 const CONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
-pub const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-payer"];
 
 /// A read of a part of one object.
 pub struct GetRange {
@@ -304,10 +304,4 @@ fn part(number: u16, head: &StoredHead) -> Resolved {
         Some((start, end)) if start < end => Span::new(start, end - 1).map_or(Resolved::Unsatisfiable, Resolved::Part),
         _ => Resolved::Unsatisfiable,
     }
-}
-
-/// Those headers of a request that a request of the filter's own repeats.
-pub fn kept<'a>(headers: &Headers, names: impl IntoIterator<Item = &'a &'a str>) -> Vec<(String, String)> {
-    let kept = |name: &&str| Some(((*name).to_owned(), headers.text(name).ok()??.to_owned()));
-    names.into_iter().filter_map(kept).collect()
 }

@@ -3,7 +3,7 @@
 //! for ListParts and AbortMultipartUpload.
 
 use super::rewriting::Rewriting;
-use super::{Body, Env, HeadStep, Role};
+use super::{Env, HeadStep, Role};
 use crate::error::Error;
 use crate::format::layout::plain_len;
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
@@ -75,11 +75,7 @@ impl Role for List {
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        self.rewriting.push(window, is_end)
-    }
-
-    fn response_trailers(&mut self) -> Result<(), Error> {
-        self.rewriting.trailers()
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        Some(&mut self.rewriting)
     }
 }

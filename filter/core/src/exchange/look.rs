@@ -27,7 +27,7 @@ enum Stage {
     /// The KMS is being asked for the DEK.
     Locked(Box<Stored>),
     /// The store is being asked where the parts lie.
-    Surveying(Box<Stored>, Rc<ObjectKeys>, Box<Survey>),
+    Surveying(Box<Stored>, Unlocked, Box<Survey>),
     /// It came to an end.
     Over,
 }
@@ -54,6 +54,12 @@ pub struct Seen {
     pub attributes: Attributes,
     /// Its keys.
     pub keys: Rc<ObjectKeys>,
+}
+
+/// What the metadata holds once its DEK is known.
+struct Unlocked {
+    keys: Rc<ObjectKeys>,
+    attributes: Attributes,
 }
 
 /// An encrypted object's head, not authenticated yet.
@@ -89,10 +95,10 @@ impl Look {
                 let keys = env.learn(&stored.metadata, &self.name, &answer.unwrapped()?)?;
                 self.unlocked(env, stored, keys)
             }
-            Stage::Surveying(stored, keys, mut survey) => match survey.answered(&answer.stored()?)? {
-                Found::Layout(layout) => self.seen(env, *stored, keys, layout),
+            Stage::Surveying(stored, unlocked, mut survey) => match survey.answered(&answer.stored()?)? {
+                Found::Layout(layout) => Ok(self.seen(env, *stored, unlocked, layout)),
                 Found::Ask(request) => {
-                    self.stage = Stage::Surveying(stored, keys, survey);
+                    self.stage = Stage::Surveying(stored, unlocked, survey);
                     Ok(Looked::Ask(Call::Store(request)))
                 }
             },
@@ -124,26 +130,22 @@ impl Look {
 
     /// Finds out where the parts lie.
     fn unlocked(&mut self, env: &mut Env<'_>, mut stored: Box<Stored>, keys: Rc<ObjectKeys>) -> Result<Looked, Error> {
-        let stated = stated_layout(&stored.metadata.verify(&keys)?, Some(stored.sealed_len))?;
+        let attributes = stored.metadata.verify(&keys)?;
+        let stated = stated_layout(&attributes, Some(stored.sealed_len))?;
+        let unlocked = Unlocked { keys, attributes };
         if let Some(layout) = stated.or_else(|| stored.layout.take()) {
-            return self.seen(env, *stored, keys, layout);
+            return Ok(self.seen(env, *stored, unlocked, layout));
         }
         let (survey, request) = Survey::begin(self.path.clone(), stored.etag.clone(), stored.sealed_len);
-        self.stage = Stage::Surveying(stored, keys, Box::new(survey));
+        self.stage = Stage::Surveying(stored, unlocked, Box::new(survey));
         Ok(Looked::Ask(Call::Store(request)))
     }
 
-    fn seen(
-        &mut self,
-        env: &mut Env<'_>,
-        stored: Stored,
-        keys: Rc<ObjectKeys>,
-        layout: Layout,
-    ) -> Result<Looked, Error> {
+    fn seen(&mut self, env: &mut Env<'_>, stored: Stored, unlocked: Unlocked, layout: Layout) -> Looked {
         let Stored { headers, metadata, sealed_len, etag, .. } = stored;
-        let attributes = metadata.verify(&keys)?;
+        let Unlocked { keys, attributes } = unlocked;
         let head = StoredHead { metadata, sealed_len, etag, layout };
         env.caches.heads.put(self.path.clone(), head.clone(), env.now);
-        Ok(Looked::Seen(Box::new(Seen { headers, head, attributes, keys })))
+        Looked::Seen(Box::new(Seen { headers, head, attributes, keys }))
     }
 }

@@ -34,6 +34,7 @@ use std::time::Duration;
 pub use call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
 
 use self::etags::Etags;
+use self::rewriting::Rewriting;
 use self::sender::Sender;
 use crate::caches::Caches;
 use crate::config::Config;
@@ -207,12 +208,17 @@ trait Role {
 
     fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error>;
 
-    fn response_body(&mut self, _window: &[u8], _is_end: bool) -> Result<Body, Error> {
-        Ok(Body::Unchanged)
+    /// What rewrites the store's document, if that is all that becomes of the response's body.
+    fn rewriting(&mut self) -> Option<&mut Rewriting> {
+        None
+    }
+
+    fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
+        self.rewriting().map_or(Ok(Body::Unchanged), |rewriting| rewriting.push(window, is_end))
     }
 
     fn response_trailers(&mut self) -> Result<(), Error> {
-        Ok(())
+        self.rewriting().map_or(Ok(()), Rewriting::trailers)
     }
 }
 

@@ -14,9 +14,8 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
+use super::call::{Answer, Call, CallBody, ON_BEHALF, Reply, StoreAnswer, StoreRequest, kept};
 use super::get_object::{CiphertextGuard, check_unencrypted, content_length};
-use super::get_range::kept;
 use super::look::{Look, Looked, Seen};
 use super::upload_keys::{Found, UploadKeys};
 use super::{Body, Env, HeadStep, Role, source};
@@ -37,9 +36,6 @@ use crate::sigv4::credentials;
 
 /// Body bytes of the source that are asked for at a time.
 const WINDOW: u64 = 4 << 20;
-
-/// Headers of the request that the write of the part repeats.
-const ON_BEHALF: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-request-payer"];
 
 /// A copy of an object, or of a range of it, into a part of an upload.
 pub struct UploadPartCopy {
@@ -183,7 +179,7 @@ impl UploadPartCopy {
         let (Some(wanted), Some(opener)) = (wanted, opener) else {
             return Ok(self.write(Vec::new(), version, held));
         };
-        let window = first_window(wanted.first(), wanted.last())?;
+        let window = window_from(wanted.first(), wanted.last())?;
         let sealer = Sealer::new(keys, self.part, len);
         let sealed = Vec::with_capacity(usize::try_from(due).unwrap_or_default());
         let (sealed_len, last) = (source_len, wanted.last());
@@ -205,7 +201,7 @@ impl UploadPartCopy {
         reading.check(answer)?;
         reading.reseal(env, &answer.body)?;
         if reading.window.last() < reading.last {
-            reading.window = first_window(reading.window.last() + 1, reading.last)?;
+            reading.window = window_from(reading.window.last() + 1, reading.last)?;
             return Ok(self.read(reading));
         }
         let Reading { opener, mut sealer, mut sealed, version, held, .. } = *reading;
@@ -322,7 +318,7 @@ fn covering(plain: Span, layout: &Layout) -> Result<SegmentSpan, InternalError> 
 }
 
 /// The window from `first` on, of what ends at `last`.
-fn first_window(first: u64, last: u64) -> Result<Span, InternalError> {
+fn window_from(first: u64, last: u64) -> Result<Span, InternalError> {
     Span::new(first, last.min(first.saturating_add(WINDOW - 1))).ok_or(InternalError("a window beyond its object"))
 }
 
