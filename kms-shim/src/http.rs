@@ -25,7 +25,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::kek::{Context, Kek};
+use crate::kek::Context;
+use crate::keks::Keks;
 use crate::token::Token;
 use error::ApiError;
 
@@ -39,15 +40,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_CAPACITY: usize = 2 * MAX_BODY_LEN;
 
 struct Service {
-    kek: Box<dyn Kek>,
+    keks: Keks,
     token: Token,
 }
 
 type Shared = State<Arc<Service>>;
 
-/// The service over this KEK, for callers with this token.
-pub fn router(kek: Box<dyn Kek>, token: Token) -> Router {
-    let service = Arc::new(Service { kek, token });
+/// The service over these KEKs, for callers with this token.
+pub fn router(keks: impl Into<Keks>, token: Token) -> Router {
+    let service = Arc::new(Service { keks: keks.into(), token });
     Router::new()
         .route(WRAP_PATH, post(wrap))
         .route(UNWRAP_PATH, post(unwrap))
@@ -69,8 +70,9 @@ async fn wrap(State(service): Shared, request: Request) -> Result<Response, ApiE
     if plaintext.expose().is_empty() {
         return Err(ApiError::invalid("the plaintext is empty").about(context));
     }
-    match service.kek.wrap(&plaintext, &context).await {
-        Ok(wrapped) => Ok(answer(&WrapResponse { wrapped, kek: service.kek.id().to_owned() })),
+    let kek = service.keks.first();
+    match kek.wrap(&plaintext, &context).await {
+        Ok(wrapped) => Ok(answer(&WrapResponse { wrapped, kek: kek.id().to_owned() })),
         Err(error) => Err(ApiError::from(error).about(context)),
     }
 }
@@ -81,11 +83,11 @@ async fn unwrap(State(service): Shared, request: Request) -> Result<Response, Ap
     if wrapped.is_empty() {
         return Err(ApiError::invalid("the wrapped DEK is empty").about(context));
     }
-    let own = service.kek.id();
-    if kek != own {
-        return Err(ApiError::invalid(format!("no such KEK here: there is {own}")).about(context));
-    }
-    match service.kek.unwrap(&wrapped, &context).await {
+    let Some(kek) = service.keks.find(&kek) else {
+        let ids = service.keks.ids().collect::<Vec<_>>().join(", ");
+        return Err(ApiError::invalid(format!("no such KEK here: there is {ids}")).about(context));
+    };
+    match kek.unwrap(&wrapped, &context).await {
         Ok(plaintext) => Ok(answer(&UnwrapResponse { plaintext })),
         Err(error) => Err(ApiError::from(error).about(context)),
     }
@@ -100,12 +102,13 @@ async fn healthz() -> Response {
     answer(&Health { status: "ok" })
 }
 
-/// Ready means that a DEK comes back from the KEK as it went in.
+/// Ready means that a DEK comes back as it went in from the KEK that wraps. The others may be allowed to unwrap alone.
 async fn readyz(State(service): Shared) -> Result<Response, ApiError> {
     let context = Context::new("readyz", "readyz").map_err(|error| ApiError::invalid(error.to_string()))?;
     let probe = Secret::new(vec![0x5a; 32]);
-    let wrapped = service.kek.wrap(&probe, &context).await.map_err(ApiError::not_ready)?;
-    let unwrapped = service.kek.unwrap(&wrapped, &context).await.map_err(ApiError::not_ready)?;
+    let kek = service.keks.first();
+    let wrapped = kek.wrap(&probe, &context).await.map_err(ApiError::not_ready)?;
+    let unwrapped = kek.unwrap(&wrapped, &context).await.map_err(ApiError::not_ready)?;
     if unwrapped != probe {
         return Err(ApiError::unavailable("the KEK unwraps to something else than it wrapped"));
     }

@@ -3,11 +3,14 @@
 use async_trait::async_trait;
 use kms_api::{EncryptionContext, ErrorKind, Secret};
 
+/// Longest id of a KEK in bytes.
+pub const MAX_ID_LEN: usize = 256;
+
 /// A KEK, whoever holds it.
 #[async_trait]
 pub trait Kek: Send + Sync + 'static {
     /// The KEK's name in [`kms_api::WrapResponse::kek`]. It is stored with every object, so it is stable, says nothing
-    /// about the machine, and fits into an HTTP header: at most 256 bytes of visible ASCII.
+    /// about the machine, and fits into an HTTP header: at most [`MAX_ID_LEN`] bytes of visible ASCII.
     fn id(&self) -> &str;
 
     /// Wraps a DEK under the context.
@@ -34,7 +37,7 @@ impl KekError {
     }
 }
 
-/// The object that a DEK belongs to.
+/// The object that a DEK belongs to, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     bucket: String,
@@ -58,6 +61,12 @@ impl Context {
         Ok(Self { bucket, object_key })
     }
 
+    /// What a keyset is encrypted under: no object, hence nothing, as Tink has it. No DEK can be passed off as a keyset,
+    /// nor a keyset as a DEK.
+    pub fn of_keyset() -> Self {
+        Self { bucket: String::new(), object_key: String::new() }
+    }
+
     /// The object's bucket.
     pub fn bucket(&self) -> &str {
         &self.bucket
@@ -68,10 +77,22 @@ impl Context {
         &self.object_key
     }
 
+    /// The context for a KMS that takes a map: `bucket` and `key`.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let members = [("bucket", self.bucket()), ("key", self.object_key())];
+        members.into_iter().filter(|_| !self.is_of_keyset())
+    }
+
     /// The context for a KMS that takes bytes: `bucket ‖ 0x00 ‖ object key` in UTF-8 (FORMAT.md 3.4). Two different
     /// contexts never give the same bytes.
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        [self.bucket.as_bytes(), b"\0", self.object_key.as_bytes()].concat()
+        let separator: &[u8] = if self.is_of_keyset() { b"" } else { b"\0" };
+        [self.bucket.as_bytes(), separator, self.object_key.as_bytes()].concat()
+    }
+
+    /// An object's bucket is never empty.
+    fn is_of_keyset(&self) -> bool {
+        self.bucket.is_empty()
     }
 }
 
@@ -132,5 +153,12 @@ mod tests {
     fn canonical_bytes_are_bucket_nul_key_in_utf_8() {
         let context = context(&[("bucket", "photos"), ("key", "ü/\0.jpg")]).unwrap();
         assert_eq!(context.canonical_bytes(), b"photos\0\xc3\xbc/\0.jpg");
+        assert!(context.members().eq([("bucket", "photos"), ("key", "ü/\0.jpg")]));
+    }
+
+    #[test]
+    fn a_keyset_has_no_context() {
+        assert_eq!(Context::of_keyset().canonical_bytes(), b"");
+        assert_eq!(Context::of_keyset().members().count(), 0);
     }
 }

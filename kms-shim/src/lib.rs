@@ -2,7 +2,7 @@
 //! filter never sees.
 //!
 //! - [`http`] is the service that [`kms_api`] describes, [`token`] who may use it, [`listen`] where it listens.
-//! - [`kek`] is what the service asks of a KEK; [`tink`] is the one that lies in a Tink keyset file.
+//! - [`kek`] is what the service asks of a KEK, [`keks`] are all that it has; [`tink`] is the one that lies in a Tink keyset file.
 //! - [`config`] says which is used, from flags, environment and file; [`keygen`] makes keysets and master keys.
 //! - [`serve`] puts it together.
 
@@ -10,6 +10,7 @@ pub mod config;
 pub mod http;
 mod json;
 pub mod kek;
+pub mod keks;
 pub mod keygen;
 pub mod listen;
 pub mod serve;

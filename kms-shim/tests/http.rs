@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use kms_api::{ErrorKind, Secret};
 use kms_shim::http::{MAX_BODY_LEN, router};
 use kms_shim::kek::{Context, Kek, KekError};
+use kms_shim::keks::Keks;
 use kms_shim::listen::Listen;
 use kms_shim::serve;
 use kms_shim::tink::{Keyset, TinkKeysetKek};
@@ -33,17 +34,17 @@ struct Service {
     ended: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_on(listen: &str, kek: Box<dyn Kek>) -> Service {
+async fn start_on(listen: &str, keks: impl Into<Keks>) -> Service {
     let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
     let address = bound.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let router = router(kek, Token::new(TOKEN).unwrap());
+    let router = router(keks, Token::new(TOKEN).unwrap());
     let ended = tokio::spawn(serve::run(bound, router, async { stopped.await.unwrap_or_default() }));
     Service { address, stop, ended }
 }
 
-async fn start(kek: Box<dyn Kek>) -> Service {
-    start_on("127.0.0.1:0", kek).await
+async fn start(keks: impl Into<Keks>) -> Service {
+    start_on("127.0.0.1:0", keks).await
 }
 
 fn keyset() -> Box<dyn Kek> {
@@ -97,6 +98,33 @@ async fn a_dek_comes_back_over_tcp_and_over_a_socket() {
         service.ended.await.unwrap().unwrap();
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the socket and its folder are gone");
+}
+
+#[tokio::test]
+async fn the_first_kek_wraps_and_each_unwraps_its_own() {
+    let keysets = ["old", "new"].map(|name| (name, Keyset::generate().unwrap()));
+    let kek = |index: usize| -> Box<dyn Kek> {
+        let (name, keyset) = &keysets[index];
+        Box::new(TinkKeysetKek::new(&name.parse().unwrap(), keyset).unwrap())
+    };
+    let before = start(kek(0)).await;
+    let old = post(&before.address, "/v1/wrap", &wrap_request(&DEK)).await.json;
+    assert_eq!(old["kek"], "tink-keyset:old");
+
+    let service = start(Keks::new(kek(1), vec![kek(0)]).unwrap()).await;
+    let new = post(&service.address, "/v1/wrap", &wrap_request(&DEK)).await.json;
+    assert_eq!(new["kek"], "tink-keyset:new");
+    for wrapped in [&old, &new] {
+        let unwrapped = post(&service.address, "/v1/unwrap", &unwrap_request(wrapped)).await;
+        assert_eq!(unwrapped.json["plaintext"], wrap_request(&DEK)["plaintext"]);
+    }
+    let mut crossed = unwrap_request(&old);
+    crossed["kek"] = new["kek"].clone();
+    assert_eq!(post(&service.address, "/v1/unwrap", &crossed).await.failure(), (422, "context_mismatch"));
+    crossed["kek"] = json!("tink-keyset:other");
+    let unknown = post(&service.address, "/v1/unwrap", &crossed).await;
+    assert_eq!(unknown.failure(), (400, "invalid"));
+    assert_eq!(unknown.json["error"]["message"], "no such KEK here: there is tink-keyset:new, tink-keyset:old");
 }
 
 #[tokio::test]
@@ -194,7 +222,7 @@ async fn what_the_kek_says_becomes_the_status() {
         (ErrorKind::ContextMismatch, 422, "context_mismatch"),
         (ErrorKind::Unavailable, 503, "unavailable"),
     ] {
-        let service = start(Box::new(Broken::Fails(kind))).await;
+        let service = start(Box::new(Broken::Fails(kind)) as Box<dyn Kek>).await;
         let unwrap = json!({"wrapped": "AAEC", "kek": "broken", "context": {"bucket": "b", "key": "k"}});
         for (path, body) in [("/v1/wrap", wrap_request(&DEK)), ("/v1/unwrap", unwrap)] {
             let answer = post(&service.address, path, &body).await;
@@ -204,7 +232,7 @@ async fn what_the_kek_says_becomes_the_status() {
         assert_eq!(get(&service.address, "/readyz").await.failure(), (503, "unavailable"), "{kind:?}");
         assert_eq!(get(&service.address, "/healthz").await.status, 200, "{kind:?}");
     }
-    let service = start(Box::new(Broken::Garbles)).await;
+    let service = start(Box::new(Broken::Garbles) as Box<dyn Kek>).await;
     assert_eq!(get(&service.address, "/readyz").await.failure(), (503, "unavailable"));
 }
 
