@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::listen::Listen;
 use crate::tink::KeysetName;
+use crate::tls::TlsFiles;
 use crate::token::{InvalidToken, Token};
 
 /// The environment variable that may hold the bearer token itself.
@@ -24,7 +25,19 @@ pub struct Settings {
     #[arg(long, env = "S3EP_KMS_SHIM_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<Listen>,
 
-    /// Allow an address that other machines reach, although DEKs cross it in clear
+    /// PEM file with the certificate for TLS, and those that lead to its root; for TCP addresses
+    #[arg(long, env = "S3EP_KMS_SHIM_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "S3EP_KMS_SHIM_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// PEM file with the CAs of which every client must have a certificate [default: clients need none]
+    #[arg(long, env = "S3EP_KMS_SHIM_TLS_CLIENT_CA", value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Allow an address that other machines reach without TLS, although DEKs cross it in clear
     #[arg(long, env = "S3EP_KMS_SHIM_ALLOW_REMOTE_PLAINTEXT", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_remote_plaintext: Option<bool>,
@@ -87,8 +100,10 @@ pub enum LogFormat {
 /// The configuration that the service runs with.
 #[derive(Debug)]
 pub struct Config {
-    /// Where to listen. Not remote, unless that was allowed.
+    /// Where to listen. Not remote without TLS, unless that was allowed.
     pub listen: Listen,
+    /// With which certificates, if with TLS.
+    pub tls: Option<TlsFiles>,
     /// Where to write the actual address.
     pub address_file: Option<PathBuf>,
     /// What callers must send.
@@ -138,9 +153,16 @@ pub enum ConfigError {
     NoKeyset,
     /// Other machines could read DEKs off the wire.
     #[error(
-        "{0} is not a loopback address: DEKs would cross the network in clear (--allow-remote-plaintext allows it)"
+        "{0} is not a loopback address: DEKs would cross the network in clear; \
+         give --tls-cert and --tls-key (or --allow-remote-plaintext)"
     )]
     RemotePlaintext(Listen),
+    /// Some of TLS's files are missing.
+    #[error("TLS takes --tls-cert and --tls-key, and --tls-client-ca only with them")]
+    PartialTls,
+    /// TLS on a socket that no other machine reaches.
+    #[error("{0}: TLS is for TCP addresses; on a Unix socket, file permissions say who may connect")]
+    TlsOnSocket(Listen),
 }
 
 impl Settings {
@@ -156,10 +178,13 @@ impl Settings {
     /// Puts these settings (flags and environment), the token in the environment, and the file's settings together.
     pub fn resolve(self, token: Option<Zeroizing<String>>, file: Settings) -> Result<Config, ConfigError> {
         let listen = self.listen.or(file.listen).unwrap_or_default();
+        let tls = tls_files(
+            self.tls_cert.or(file.tls_cert),
+            self.tls_key.or(file.tls_key),
+            self.tls_client_ca.or(file.tls_client_ca),
+        )?;
         let allow_remote = self.allow_remote_plaintext.or(file.allow_remote_plaintext).unwrap_or_default();
-        if listen.is_remote() && !allow_remote {
-            return Err(ConfigError::RemotePlaintext(listen));
-        }
+        check_exposure(&listen, tls.is_some(), allow_remote)?;
         let token = match (self.token_file, token, file.token_file) {
             (Some(path), _, _) | (None, None, Some(path)) => read_token(&path)?,
             (None, Some(token), _) => parse_token(&token, TOKEN_ENV)?,
@@ -167,6 +192,7 @@ impl Settings {
         };
         Ok(Config {
             listen,
+            tls,
             address_file: self.address_file.or(file.address_file),
             token,
             keyset: self.keyset.or(file.keyset).ok_or(ConfigError::NoKeyset)?,
@@ -174,6 +200,26 @@ impl Settings {
             log_level: self.log_level.or(file.log_level).unwrap_or_default(),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
+    }
+}
+
+fn tls_files(
+    certificates: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+) -> Result<Option<TlsFiles>, ConfigError> {
+    match (certificates, key, client_ca) {
+        (None, None, None) => Ok(None),
+        (Some(certificates), Some(key), client_ca) => Ok(Some(TlsFiles { certificates, key, client_ca })),
+        _ => Err(ConfigError::PartialTls),
+    }
+}
+
+fn check_exposure(listen: &Listen, tls: bool, allow_remote_plaintext: bool) -> Result<(), ConfigError> {
+    match listen {
+        Listen::Unix(_) if tls => Err(ConfigError::TlsOnSocket(listen.clone())),
+        _ if listen.is_remote() && !tls && !allow_remote_plaintext => Err(ConfigError::RemotePlaintext(listen.clone())),
+        _ => Ok(()),
     }
 }
 

@@ -1,12 +1,14 @@
 //! kms-shim wraps and unwraps S3EP's data keys (DEKs) for the Envoy filter, under a key encryption key (KEK) that the
 //! filter never sees.
 //!
-//! - [`http`] is the service that [`kms_api`] describes, [`token`] who may use it, [`listen`] where it listens.
+//! - [`http`] is the service that [`kms_api`] describes, [`token`] who may use it.
+//! - [`listen`] is where it listens, [`tls`] how connections are secured, [`connections`] what bounds them.
 //! - [`kek`] is what the service asks of a KEK, [`keks`] are all that it has; [`tink`] is the one that lies in a Tink keyset file.
 //! - [`config`] says which is used, from flags, environment and file; [`keygen`] makes keysets and master keys.
 //! - [`serve`] puts it together.
 
 pub mod config;
+pub mod connections;
 pub mod http;
 mod json;
 pub mod kek;
@@ -15,4 +17,5 @@ pub mod keygen;
 pub mod listen;
 pub mod serve;
 pub mod tink;
+pub mod tls;
 pub mod token;

@@ -3,21 +3,16 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use axum::Router;
-use axum::serve::Listener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use crate::config::{self, Config, ConfigError};
+use crate::connections::Connections;
 use crate::http;
 use crate::kek::Kek;
-use crate::listen::{Bound, Listen};
+use crate::listen::Listen;
 use crate::tink::{Keyset, KeysetError, TinkKeysetKek};
-
-/// How long requests under way may take to finish after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+use crate::tls::{Tls, TlsError};
 
 /// Why the service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +28,9 @@ pub enum ServeError {
         /// What is wrong with it.
         error: KeysetError,
     },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -58,50 +56,20 @@ pub enum ServeError {
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let kek = load_kek(&config)?;
     let kek_id = kek.id().to_owned();
+    let tls = config.tls.map(Tls::start).transpose()?;
     // Before anybody can know the address: a signal from then on ends the service cleanly.
     let stop = stop_signal()?;
     let bound = config.listen.bind().await.map_err(|error| ServeError::Listen { address: config.listen, error })?;
     let address = bound.address()?;
     let _address_file = config.address_file.map(|path| AddressFile::write(path, &address)).transpose()?;
-    tracing::info!(%address, kek = kek_id, "listening");
-    if address.is_remote() {
+    tracing::info!(%address, kek = kek_id, tls = tls.is_some(), "listening");
+    if address.is_remote() && tls.is_none() {
         tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
     }
-    run(bound, http::router(kek, config.token), stop).await?;
+    let connections = Connections { router: http::router(kek, config.token), tls };
+    connections.serve(bound, stop).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Serves this router on this listener until `stop` is ready; then takes no more connections, and gives requests under
-/// way 10 seconds to finish.
-pub async fn run(bound: Bound, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    match bound {
-        Bound::Tcp(listener) => run_on(listener, router, stop).await,
-        Bound::Unix(listener, _file) => run_on(listener, router, stop).await,
-    }
-}
-
-async fn run_on<L>(listener: L, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()>
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let (stopping, mut stopped) = watch::channel(false);
-    let graceful = async move {
-        stop.await;
-        stopping.send_replace(true);
-    };
-    let deadline = async move {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = axum::serve(listener, router).with_graceful_shutdown(graceful).into_future() => ended,
-        () = deadline => {
-            tracing::warn!("connections were cut: they were still busy {} seconds after the signal", DRAIN.as_secs());
-            Ok(())
-        }
-    }
 }
 
 fn load_kek(config: &Config) -> Result<Box<dyn Kek>, ServeError> {

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kms_shim::listen::Listen;
 use serde_json::Value;
+use support::pki::{Ca, Identity};
 use support::{Shim, TOKEN, finish, folder, get, post, program, request, send, unwrap_request, wrap_request};
 
 const DEK: [u8; 32] = *b"thirty-two bytes of a secret DEK";
@@ -71,6 +72,10 @@ fn a_start_that_is_not_safe_or_not_possible_fails_and_says_why() {
     file("unknown.yaml", "listen: 127.0.0.1:0\ntoken: abc\n");
     file("type.yaml", "allow_remote_plaintext: sometimes\n");
     file("listen.json", r#"{"listen": "0.0.0.0:0"}"#);
+    Identity::new(&Ca::generate(), "127.0.0.1").write(folder.path());
+    let key = std::fs::read_to_string(folder.path().join("key.pem")).unwrap();
+    file("torn.pem", &key[..key.len() / 2]);
+    file("other-key.pem", &Identity::new(&Ca::generate(), "127.0.0.1").key);
     let _in_use = UnixListener::bind(folder.path().join("in-use.sock")).unwrap();
 
     let keyset = ["--keyset", "keyset.json"];
@@ -91,6 +96,20 @@ fn a_start_that_is_not_safe_or_not_possible_fails_and_says_why() {
         (&both, &["--listen", "[::]:0"], "[::]:0 is not a loopback address"),
         (&both, &["--listen", "0.0.0.0:0", "--allow-remote-plaintext=false"], "not a loopback address"),
         (&both, &["--config", "listen.json"], "not a loopback address"),
+        (&both, &["--tls-cert", "cert.pem"], "TLS takes --tls-cert and --tls-key"),
+        (&both, &["--tls-key", "key.pem"], "TLS takes --tls-cert and --tls-key"),
+        (&both, &["--tls-client-ca", "ca.pem"], "--tls-client-ca only with them"),
+        (&both, &["--listen", "unix:s", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], "TLS is for TCP"),
+        (&both, &["--tls-cert", "missing", "--tls-key", "key.pem"], "missing: No such file"),
+        (&both, &["--tls-cert", "empty", "--tls-key", "key.pem"], "empty: no certificate in PEM"),
+        (&both, &["--tls-cert", "cert.pem", "--tls-key", "cert.pem"], "cert.pem: no private key in PEM"),
+        (&both, &["--tls-cert", "cert.pem", "--tls-key", "other-key.pem"], "cert.pem: "),
+        (&both, &["--tls-cert", "cert.pem", "--tls-key", "torn.pem"], "torn.pem: malformed PEM"),
+        (
+            &both,
+            &["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-client-ca", "empty"],
+            "empty: no certificate",
+        ),
         (&both, &["--listen", "unix:in-use.sock"], "process listening on it"),
         (&both, &["--listen", "unix:token"], "is no socket"),
         (&both, &["--listen", "unix:missing/shim.sock"], "No such file"),

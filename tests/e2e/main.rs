@@ -13,6 +13,7 @@ mod envoy_config;
 mod etags;
 mod headers;
 mod kms;
+mod kms_tls;
 mod large;
 mod listings;
 mod multipart;

@@ -106,7 +106,8 @@ impl Configuration {
         named(&mut self.0["static_resources"]["listeners"], "s3")
     }
 
-    fn cluster(&mut self, name: &str) -> &mut Value {
+    /// The cluster of this name.
+    pub fn cluster(&mut self, name: &str) -> &mut Value {
         named(&mut self.0["static_resources"]["clusters"], name)
     }
 

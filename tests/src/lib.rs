@@ -9,6 +9,9 @@ pub mod envoy;
 pub mod envoy_binary;
 pub mod listing;
 pub mod node;
+/// Private CAs, as the tests of kms-shim make them.
+#[path = "../../kms-shim/tests/support/pki.rs"]
+pub mod pki;
 pub mod plaintext;
 pub mod process;
 pub mod progress;

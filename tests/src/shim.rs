@@ -1,5 +1,6 @@
 //! kms-shim as a child process, with a keyset and a token of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,8 @@ pub struct Shim {
 }
 
 impl Shim {
-    /// Makes a keyset and a token in `folder`, and serves there.
-    pub fn start(program: &Path, folder: &Path) -> Result<Self> {
+    /// Makes a keyset and a token in `folder`, and serves there, with these arguments more.
+    pub fn start(program: &Path, folder: &Path, arguments: &[OsString]) -> Result<Self> {
         let keyset = folder.join("keyset.json");
         run(Command::new(program).args(["keygen", "keyset", "--out"]).arg(&keyset))?;
         let token = random_hex()?;
@@ -33,6 +34,7 @@ impl Shim {
         let mut command = Command::new(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "debug"])
+            .args(arguments)
             .arg("--keyset")
             .arg(&keyset)
             .arg("--token-file")

@@ -1,5 +1,6 @@
 //! Store, kms-shim and Envoy, running together.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,12 +53,20 @@ pub struct Builder<'a> {
     configuration: Configuration,
     port: u16,
     foreign_kms: Option<Keys>,
+    shim_arguments: Vec<OsString>,
 }
 
 impl<'a> Builder<'a> {
     /// A stack of the programs in `setup`, in a folder of its own.
     pub fn new(setup: &'a Setup) -> Result<Self> {
-        Ok(Self { setup, folder: run_dir()?, configuration: Configuration::reference()?, port: 0, foreign_kms: None })
+        Ok(Self {
+            setup,
+            folder: run_dir()?,
+            configuration: Configuration::reference()?,
+            port: 0,
+            foreign_kms: None,
+            shim_arguments: Vec::new(),
+        })
     }
 
     /// Where the stack's data and logs lie; for a [`Store`] to be made there.
@@ -74,6 +83,18 @@ impl<'a> Builder<'a> {
     /// Changes the filter's configuration.
     pub fn plugin(mut self, change: impl FnOnce(&mut Value)) -> Self {
         self.configuration.plugin(change);
+        self
+    }
+
+    /// Changes Envoy's cluster of this name.
+    pub fn cluster(mut self, name: &str, change: impl FnOnce(&mut Value)) -> Self {
+        change(self.configuration.cluster(name));
+        self
+    }
+
+    /// Gives kms-shim these arguments more.
+    pub fn shim_arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.shim_arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
@@ -112,7 +133,7 @@ impl<'a> Builder<'a> {
             let master_key = master_key(&self.setup.shim, folder)?;
             return Ok((Keys::Direct { master_key }, None));
         }
-        let shim = Shim::start(&self.setup.shim, folder)?;
+        let shim = Shim::start(&self.setup.shim, folder, &self.shim_arguments)?;
         let (address, token) = (shim.address.clone(), shim.token.clone());
         Ok((Keys::Envelope { address, token }, Some(shim)))
     }

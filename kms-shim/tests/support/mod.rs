@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
+pub mod pki;
+
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -12,13 +14,50 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use kms_shim::connections::Connections;
+use kms_shim::http::router;
+use kms_shim::kek::Kek;
+use kms_shim::keks::Keks;
 use kms_shim::listen::Listen;
+use kms_shim::tink::{Keyset, TinkKeysetKek};
+use kms_shim::tls::Tls;
+use kms_shim::token::Token;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 pub const TOKEN: &str = "correct-horse-battery-staple";
+
+/// The service within this process.
+pub struct Service {
+    pub address: Listen,
+    pub stop: oneshot::Sender<()>,
+    pub ended: JoinHandle<()>,
+}
+
+pub async fn start(keks: impl Into<Keks>) -> Service {
+    start_on("127.0.0.1:0", keks).await
+}
+
+pub async fn start_on(listen: &str, keks: impl Into<Keks>) -> Service {
+    start_with(listen, keks, None).await
+}
+
+pub async fn start_with(listen: &str, keks: impl Into<Keks>, tls: Option<Tls>) -> Service {
+    let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
+    let address = bound.address().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let connections = Connections { router: router(keks, Token::new(TOKEN).unwrap()), tls };
+    let ended = tokio::spawn(connections.serve(bound, async { stopped.await.unwrap_or_default() }));
+    Service { address, stop, ended }
+}
+
+pub fn keyset() -> Box<dyn Kek> {
+    Box::new(TinkKeysetKek::new(&"test".parse().unwrap(), &Keyset::generate().unwrap()).unwrap())
+}
 
 /// A stream of either kind.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -46,8 +85,12 @@ impl Answer {
 
 /// One request on its own connection.
 pub async fn send(address: &Listen, request: Request<Full<Bytes>>) -> Answer {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(connect(address).await)).await.unwrap();
+    send_over(connect(address).await, request).await
+}
+
+/// One request on this connection.
+pub async fn send_over(stream: impl Stream + 'static, request: Request<Full<Bytes>>) -> Answer {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let response = sender.send_request(request).await.unwrap();
     let (head, body) = response.into_parts();
