@@ -4,6 +4,7 @@
 //! - [`http`] is the service that [`kms_api`] describes, [`token`] who may use it.
 //! - [`listen`] is where it listens, [`tls`] how connections are secured, [`connections`] what bounds them.
 //! - [`kek`] is what the service asks of a KEK, [`keks`] are all that it has; [`tink`] is the one that lies in a Tink keyset file.
+//! - [`resilience`] stands between the service and a KMS across a network.
 //! - [`config`] says which is used, from flags, environment and file; [`keygen`] makes keysets and master keys.
 //! - [`serve`] puts it together.
 
@@ -15,6 +16,7 @@ pub mod kek;
 pub mod keks;
 pub mod keygen;
 pub mod listen;
+pub mod resilience;
 pub mod serve;
 pub mod tink;
 pub mod tls;
