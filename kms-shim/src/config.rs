@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::admission::{Limits, Rate};
 use crate::listen::Listen;
 use crate::tink::KeysetName;
 use crate::tls::TlsFiles;
@@ -15,6 +17,9 @@ use crate::token::{InvalidToken, Token};
 
 /// The environment variable that may hold the bearer token itself.
 pub const TOKEN_ENV: &str = "S3EP_KMS_SHIM_TOKEN";
+
+/// What is under way at a time by default: far more than a KMS takes, and far less than memory holds.
+const MAX_CONCURRENT_REQUESTS: NonZeroU32 = NonZeroU32::new(512).unwrap();
 
 /// What flags, environment and file can say. The file has these members in YAML or JSON, and no others; relative paths
 /// are taken from the working directory.
@@ -49,6 +54,22 @@ pub struct Settings {
     /// File with the bearer token; instead, S3EP_KMS_SHIM_TOKEN may hold the token
     #[arg(long, env = "S3EP_KMS_SHIM_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+
+    /// Address for /healthz, /readyz and /metrics alone, without TLS, which may be remote [default: none]
+    #[arg(long, env = "S3EP_KMS_SHIM_OPERATIONS_LISTEN", value_name = "ADDRESS")]
+    pub operations_listen: Option<Listen>,
+
+    /// Wrap and unwrap requests under way at a time [default: 512]
+    #[arg(long, env = "S3EP_KMS_SHIM_MAX_CONCURRENT_REQUESTS", value_name = "N")]
+    pub max_concurrent_requests: Option<NonZeroU32>,
+
+    /// Wrap and unwrap requests in a second, all callers together [default: no limit]
+    #[arg(long, env = "S3EP_KMS_SHIM_RATE_LIMIT", value_name = "N")]
+    pub rate_limit: Option<NonZeroU32>,
+
+    /// How many may come at once within the rate limit [default: the rate limit]
+    #[arg(long, env = "S3EP_KMS_SHIM_RATE_BURST", value_name = "N")]
+    pub rate_burst: Option<NonZeroU32>,
 
     /// Tink JSON keyset in clear, with AES-256-GCM keys
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET", value_name = "FILE")]
@@ -108,6 +129,10 @@ pub struct Config {
     pub address_file: Option<PathBuf>,
     /// What callers must send.
     pub token: Token,
+    /// Where to serve health and metrics besides.
+    pub operations_listen: Option<Listen>,
+    /// How many requests are taken on.
+    pub limits: Limits,
     /// The keyset's file.
     pub keyset: PathBuf,
     /// The keyset's name in the KEK's id.
@@ -160,6 +185,9 @@ pub enum ConfigError {
     /// Some of TLS's files are missing.
     #[error("TLS takes --tls-cert and --tls-key, and --tls-client-ca only with them")]
     PartialTls,
+    /// A burst within no rate.
+    #[error("--rate-burst is for a --rate-limit, and there is none")]
+    BurstWithoutRate,
     /// TLS on a socket that no other machine reaches.
     #[error("{0}: TLS is for TCP addresses; on a Unix socket, file permissions say who may connect")]
     TlsOnSocket(Listen),
@@ -195,6 +223,14 @@ impl Settings {
             tls,
             address_file: self.address_file.or(file.address_file),
             token,
+            operations_listen: self.operations_listen.or(file.operations_listen),
+            limits: Limits {
+                concurrent: self
+                    .max_concurrent_requests
+                    .or(file.max_concurrent_requests)
+                    .unwrap_or(MAX_CONCURRENT_REQUESTS),
+                rate: rate(self.rate_limit.or(file.rate_limit), self.rate_burst.or(file.rate_burst))?,
+            },
             keyset: self.keyset.or(file.keyset).ok_or(ConfigError::NoKeyset)?,
             keyset_name: self.keyset_name.or(file.keyset_name).unwrap_or_default(),
             log_level: self.log_level.or(file.log_level).unwrap_or_default(),
@@ -212,6 +248,14 @@ fn tls_files(
         (None, None, None) => Ok(None),
         (Some(certificates), Some(key), client_ca) => Ok(Some(TlsFiles { certificates, key, client_ca })),
         _ => Err(ConfigError::PartialTls),
+    }
+}
+
+fn rate(per_second: Option<NonZeroU32>, burst: Option<NonZeroU32>) -> Result<Option<Rate>, ConfigError> {
+    match (per_second, burst) {
+        (None, Some(_)) => Err(ConfigError::BurstWithoutRate),
+        (None, None) => Ok(None),
+        (Some(per_second), burst) => Ok(Some(Rate { per_second, burst: burst.unwrap_or(per_second) })),
     }
 }
 

@@ -1,34 +1,40 @@
-//! The HTTP service: `POST /v1/wrap`, `POST /v1/unwrap`, `GET /healthz`, `GET /readyz`.
+//! The HTTP service: `POST /v1/wrap`, `POST /v1/unwrap`, `GET /healthz`, `GET /readyz`, `GET /metrics`.
 //!
 //! Every answer that is not a 200 is a [`kms_api::ErrorResponse`]. Apart from the kinds' own statuses (400, 401, 403,
 //! 422, 503) there are 404 and 405 for requests to something else, 408 and 413 for bodies that come too slowly or are
-//! too large, all of kind `invalid`.
+//! too large, all of kind `invalid`; and 429 for more requests than the configured rate, of kind `unavailable`.
 
 mod error;
+mod gate;
+mod health;
+mod request_log;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use kms_api::{
-    EncryptionContext, ErrorKind, Secret, UNWRAP_PATH, UnwrapRequest, UnwrapResponse, WRAP_PATH, WrapRequest,
-    WrapResponse,
+    EncryptionContext, ErrorKind, UNWRAP_PATH, UnwrapRequest, UnwrapResponse, WRAP_PATH, WrapRequest, WrapResponse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::admission::{Admission, Limits};
 use crate::kek::Context;
 use crate::keks::Keks;
+use crate::metrics::{Metrics, Operation};
 use crate::token::Token;
 use error::ApiError;
+use health::Readiness;
 
 /// Longest request body in bytes. A DEK of 32 bytes and S3's longest names need about 2 KiB.
 pub const MAX_BODY_LEN: usize = 64 * 1024;
@@ -39,28 +45,53 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Room for the JSON of an answer, so that writing it leaves no copies of a DEK behind in smaller buffers.
 const ANSWER_CAPACITY: usize = 2 * MAX_BODY_LEN;
 
-struct Service {
+/// What answers requests.
+pub struct Service {
     keks: Keks,
     token: Token,
+    admission: Admission,
+    metrics: Metrics,
+    readiness: Readiness,
 }
 
 type Shared = State<Arc<Service>>;
 
-/// The service over these KEKs, for callers with this token.
-pub fn router(keks: impl Into<Keks>, token: Token) -> Router {
-    let service = Arc::new(Service { keks: keks.into(), token });
-    Router::new()
+impl Service {
+    /// The service over these KEKs, for callers with this token, within these limits.
+    pub fn new(keks: impl Into<Keks>, token: Token, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            keks: keks.into(),
+            token,
+            admission: Admission::new(limits),
+            metrics: Metrics::new(),
+            readiness: Readiness::default(),
+        })
+    }
+}
+
+/// All routes of the service.
+pub fn router(service: Arc<Service>) -> Router {
+    let calls = Router::new()
         .route(WRAP_PATH, post(wrap))
         .route(UNWRAP_PATH, post(unwrap))
-        .route_layer(middleware::from_fn_with_state(service.clone(), authorize))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route_layer(middleware::from_fn_with_state(service.clone(), gate::admit))
+        .route_layer(middleware::from_fn_with_state(service.clone(), gate::authorize));
+    finish(calls.merge(health::routes()), service)
+}
+
+/// The routes for those who operate the service, and who need no token: no DEK comes by here.
+pub fn operations_router(service: Arc<Service>) -> Router {
+    finish(health::routes(), service)
+}
+
+fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    routes
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, ErrorKind::Invalid, "no such route"))
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorKind::Invalid, "no such method on this route")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_LEN))
-        .layer(middleware::from_fn(log))
+        .layer(middleware::from_fn_with_state(service.clone(), request_log::log))
         .with_state(service)
 }
 
@@ -71,7 +102,10 @@ async fn wrap(State(service): Shared, request: Request) -> Result<Response, ApiE
         return Err(ApiError::invalid("the plaintext is empty").about(context));
     }
     let kek = service.keks.first();
-    match kek.wrap(&plaintext, &context).await {
+    let start = Instant::now();
+    let outcome = kek.wrap(&plaintext, &context).await;
+    service.metrics.kek_call(kek.id(), Operation::Wrap, &outcome, start.elapsed());
+    match outcome {
         Ok(wrapped) => Ok(answer(&WrapResponse { wrapped, kek: kek.id().to_owned() })),
         Err(error) => Err(ApiError::from(error).about(context)),
     }
@@ -87,32 +121,13 @@ async fn unwrap(State(service): Shared, request: Request) -> Result<Response, Ap
         let ids = service.keks.ids().collect::<Vec<_>>().join(", ");
         return Err(ApiError::invalid(format!("no such KEK here: there is {ids}")).about(context));
     };
-    match kek.unwrap(&wrapped, &context).await {
+    let start = Instant::now();
+    let outcome = kek.unwrap(&wrapped, &context).await;
+    service.metrics.kek_call(kek.id(), Operation::Unwrap, &outcome, start.elapsed());
+    match outcome {
         Ok(plaintext) => Ok(answer(&UnwrapResponse { plaintext })),
         Err(error) => Err(ApiError::from(error).about(context)),
     }
-}
-
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-}
-
-async fn healthz() -> Response {
-    answer(&Health { status: "ok" })
-}
-
-/// Ready means that a DEK comes back as it went in from the KEK that wraps. The others may be allowed to unwrap alone.
-async fn readyz(State(service): Shared) -> Result<Response, ApiError> {
-    let context = Context::new("readyz", "readyz").map_err(|error| ApiError::invalid(error.to_string()))?;
-    let probe = Secret::new(vec![0x5a; 32]);
-    let kek = service.keks.first();
-    let wrapped = kek.wrap(&probe, &context).await.map_err(ApiError::not_ready)?;
-    let unwrapped = kek.unwrap(&wrapped, &context).await.map_err(ApiError::not_ready)?;
-    if unwrapped != probe {
-        return Err(ApiError::unavailable("the KEK unwraps to something else than it wrapped"));
-    }
-    Ok(answer(&Health { status: "ready" }))
 }
 
 fn parse_context(context: EncryptionContext) -> Result<Context, ApiError> {
@@ -146,30 +161,4 @@ fn answer<T: Serialize>(value: &T) -> Response {
         return ApiError::unavailable("the answer could not be written").into_response();
     }
     ([(header::CONTENT_TYPE, "application/json")], Body::from(Bytes::from_owner(json))).into_response()
-}
-
-async fn authorize(State(service): Shared, request: Request, next: Next) -> Response {
-    let header = request.headers().get(header::AUTHORIZATION);
-    if header.is_some_and(|value| service.token.authorizes(value.as_bytes())) {
-        next.run(request).await
-    } else {
-        ApiError::unauthorized().into_response()
-    }
-}
-
-/// One line a request: failures as warnings, with the object they are about. Neither headers nor bodies are logged.
-async fn log(request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
-
-    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
-    let status = response.status().as_u16();
-    let micros = start.elapsed().as_micros();
-    match response.extensions().get::<ApiError>() {
-        Some(error) => tracing::warn!(%method, route, status, micros, %error, "request failed"),
-        None => tracing::debug!(%method, route, status, micros, "request served"),
-    }
-    response
 }

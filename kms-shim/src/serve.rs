@@ -3,14 +3,16 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::{self, Config, ConfigError};
 use crate::connections::Connections;
-use crate::http;
+use crate::http::{self, Service};
 use crate::kek::Kek;
-use crate::listen::Listen;
+use crate::listen::{Bound, Listen};
 use crate::tink::{Keyset, KeysetError, TinkKeysetKek};
 use crate::tls::{Tls, TlsError};
 
@@ -59,17 +61,42 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let tls = config.tls.map(Tls::start).transpose()?;
     // Before anybody can know the address: a signal from then on ends the service cleanly.
     let stop = stop_signal()?;
-    let bound = config.listen.bind().await.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+    let bound = bind(&config.listen).await?;
     let address = bound.address()?;
+    let operations = match &config.operations_listen {
+        Some(listen) => Some(bind(listen).await?),
+        None => None,
+    };
     let _address_file = config.address_file.map(|path| AddressFile::write(path, &address)).transpose()?;
     tracing::info!(%address, kek = kek_id, tls = tls.is_some(), "listening");
     if address.is_remote() && tls.is_none() {
         tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
     }
-    let connections = Connections { router: http::router(kek, config.token), tls };
+    let service = Service::new(kek, config.token, config.limits);
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let operations = operations.map(|bound| tokio::spawn(serve_operations(service.clone(), bound, stopped)));
+    let connections = Connections { router: http::router(service), tls };
     connections.serve(bound, stop).await;
+    drop(stopping);
+    if let Some(operations) = operations {
+        let _ = operations.await;
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(listen: &Listen) -> Result<Bound, ServeError> {
+    listen.bind().await.map_err(|error| ServeError::Listen { address: listen.clone(), error })
+}
+
+/// For as long as the other end of `stopped` is there: whoever operates the service can watch it stop.
+async fn serve_operations(service: Arc<Service>, bound: Bound, stopped: oneshot::Receiver<()>) {
+    match bound.address() {
+        Ok(address) => tracing::info!(%address, "listening for those who operate this"),
+        Err(error) => tracing::warn!(%error, "listening for those who operate this"),
+    }
+    let connections = Connections { router: http::operations_router(service), tls: None };
+    connections.serve(bound, async { drop(stopped.await) }).await;
 }
 
 fn load_kek(config: &Config) -> Result<Box<dyn Kek>, ServeError> {

@@ -174,11 +174,12 @@ async fn other_routes_and_methods_are_errors_in_json() {
         ("POST", "/v1/rewrap", 404),
         ("POST", "/v1/wrap/", 404),
         ("POST", "/v2/wrap", 404),
-        ("GET", "/metrics", 404),
+        ("GET", "/metrics/", 404),
         ("GET", "/v1/wrap", 405),
         ("PUT", "/v1/unwrap", 405),
         ("POST", "/healthz", 405),
         ("DELETE", "/readyz", 405),
+        ("POST", "/metrics", 405),
     ] {
         let answer = send(&service.address, request(method, path, Some(TOKEN), "")).await;
         assert_eq!(answer.failure(), (status, "invalid"), "{method} {path}");

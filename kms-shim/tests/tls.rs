@@ -11,7 +11,7 @@ use std::time::Duration;
 use kms_shim::listen::Listen;
 use kms_shim::tls::{Tls, TlsFiles};
 use support::pki::{Ca, Identity};
-use support::{Service, Shim, TOKEN, connect, folder, keyset, request, send_over, start_with, wrap_request};
+use support::{NO_LIMITS, Running, Shim, TOKEN, connect, folder, keyset, request, send_over, start_with, wrap_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// How long a test waits for what is to happen soon.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn serve(folder: &Path, client_ca: Option<&Ca>) -> Service {
+async fn serve(folder: &Path, client_ca: Option<&Ca>) -> Running {
     if let Some(ca) = client_ca {
         std::fs::write(folder.join("client-ca.pem"), ca.pem()).unwrap();
     }
@@ -31,7 +31,7 @@ async fn serve(folder: &Path, client_ca: Option<&Ca>) -> Service {
         key: folder.join("key.pem"),
         client_ca: client_ca.map(|_| folder.join("client-ca.pem")),
     };
-    start_with("127.0.0.1:0", keyset(), Some(Tls::start(files).unwrap())).await
+    start_with("127.0.0.1:0", keyset(), NO_LIMITS, Some(Tls::start(files).unwrap())).await
 }
 
 /// A client that trusts this CA, and shows who it is if it has an identity.

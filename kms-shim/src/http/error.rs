@@ -1,6 +1,7 @@
 //! The one place that turns a failure into an HTTP answer.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,11 +16,12 @@ pub(super) struct ApiError {
     kind: ErrorKind,
     message: String,
     object: Option<Context>,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), object: None }
+        Self { status, kind, message: message.into(), object: None, retry_after: None }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -39,6 +41,15 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::Invalid, message)
     }
 
+    pub(super) fn busy() -> Self {
+        Self::unavailable("too many requests are under way").try_again(Duration::from_secs(1))
+    }
+
+    pub(super) fn too_fast(wait: Duration) -> Self {
+        let message = "more requests than the configured rate";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorKind::Unavailable, message).try_again(wait)
+    }
+
     /// Whatever the KEK said to a readiness probe, it is not ready.
     pub(super) fn not_ready(error: KekError) -> Self {
         Self::unavailable(error.message)
@@ -47,6 +58,19 @@ impl ApiError {
     /// Notes the object, for the log only.
     pub(super) fn about(self, object: Context) -> Self {
         Self { object: Some(object), ..self }
+    }
+
+    fn try_again(self, after: Duration) -> Self {
+        Self { retry_after: Some(after), ..self }
+    }
+
+    pub(super) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The object that was noted.
+    pub(super) fn object(&self) -> Option<&Context> {
+        self.object.as_ref()
     }
 }
 
@@ -64,12 +88,7 @@ impl From<KekError> for ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.message)?;
-        match &self.object {
-            // `Debug` escapes control characters, with which a name could forge log lines.
-            Some(object) => write!(f, " (bucket {:?}, key {:?})", object.bucket(), object.object_key()),
-            None => Ok(()),
-        }
+        write!(f, "{:?}: {}", self.kind, self.message)
     }
 }
 
@@ -81,6 +100,11 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 section 11.6.1: a 401 names the scheme.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(after) = self.retry_after {
+            // In whole seconds (RFC 9110 section 10.2.3), and none of them too early.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(self);
         response

@@ -4,19 +4,25 @@
 
 pub mod pki;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use kms_api::Secret;
+use kms_shim::admission::Limits;
 use kms_shim::connections::Connections;
-use kms_shim::http::router;
-use kms_shim::kek::Kek;
+use kms_shim::http::{Service, router};
+use kms_shim::kek::{Context, Kek, KekError};
 use kms_shim::keks::Keks;
 use kms_shim::listen::Listen;
 use kms_shim::tink::{Keyset, TinkKeysetKek};
@@ -32,31 +38,78 @@ use tokio::task::JoinHandle;
 pub const TOKEN: &str = "correct-horse-battery-staple";
 
 /// The service within this process.
-pub struct Service {
+pub struct Running {
     pub address: Listen,
     pub stop: oneshot::Sender<()>,
     pub ended: JoinHandle<()>,
 }
 
-pub async fn start(keks: impl Into<Keks>) -> Service {
+pub async fn start(keks: impl Into<Keks>) -> Running {
     start_on("127.0.0.1:0", keks).await
 }
 
-pub async fn start_on(listen: &str, keks: impl Into<Keks>) -> Service {
-    start_with(listen, keks, None).await
+pub async fn start_on(listen: &str, keks: impl Into<Keks>) -> Running {
+    start_with(listen, keks, NO_LIMITS, None).await
 }
 
-pub async fn start_with(listen: &str, keks: impl Into<Keks>, tls: Option<Tls>) -> Service {
+/// As good as none, for a test.
+pub const NO_LIMITS: Limits = Limits { concurrent: NonZeroU32::MAX, rate: None };
+
+pub async fn start_with(listen: &str, keks: impl Into<Keks>, limits: Limits, tls: Option<Tls>) -> Running {
     let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
     let address = bound.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let connections = Connections { router: router(keks, Token::new(TOKEN).unwrap()), tls };
+    let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits);
+    let connections = Connections { router: router(service), tls };
     let ended = tokio::spawn(connections.serve(bound, async { stopped.await.unwrap_or_default() }));
-    Service { address, stop, ended }
+    Running { address, stop, ended }
 }
 
 pub fn keyset() -> Box<dyn Kek> {
     Box::new(TinkKeysetKek::new(&"test".parse().unwrap(), &Keyset::generate().unwrap()).unwrap())
+}
+
+/// A KEK that counts how often it was asked, and takes its time.
+#[derive(Clone, Default)]
+pub struct Counting {
+    asked: Arc<AtomicUsize>,
+    takes: Duration,
+}
+
+impl Counting {
+    pub fn slow(takes: Duration) -> Self {
+        Self { takes, ..Self::default() }
+    }
+
+    pub fn boxed(&self) -> Box<dyn Kek> {
+        Box::new(self.clone())
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    async fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(self.takes).await;
+    }
+}
+
+#[async_trait]
+impl Kek for Counting {
+    fn id(&self) -> &str {
+        "counting:kek"
+    }
+
+    async fn wrap(&self, dek: &Secret, _: &Context) -> Result<Vec<u8>, KekError> {
+        self.ask().await;
+        Ok(dek.expose().to_vec())
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], _: &Context) -> Result<Secret, KekError> {
+        self.ask().await;
+        Ok(Secret::new(wrapped.to_vec()))
+    }
 }
 
 /// A stream of either kind.
@@ -73,6 +126,7 @@ pub async fn connect(address: &Listen) -> Box<dyn Stream> {
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    pub text: String,
     pub json: Value,
 }
 
@@ -94,9 +148,10 @@ pub async fn send_over(stream: impl Stream + 'static, request: Request<Full<Byte
     tokio::spawn(connection);
     let response = sender.send_request(request).await.unwrap();
     let (head, body) = response.into_parts();
-    assert_eq!(head.headers["content-type"], "application/json");
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: head.status, headers: head.headers, json: serde_json::from_slice(&body).unwrap() }
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+    let is_json = head.headers["content-type"] == "application/json";
+    let json = if is_json { serde_json::from_str(&text).unwrap() } else { Value::Null };
+    Answer { status: head.status, headers: head.headers, text, json }
 }
 
 pub fn request(method: &str, path: &str, token: Option<&str>, body: impl Into<Bytes>) -> Request<Full<Bytes>> {

@@ -1,0 +1,173 @@
+//! What is counted, in Prometheus' text format. No label holds a name that somebody chose: no bucket, object key, KEK or
+//! caller.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kms_api::ErrorKind;
+use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::kek::KekError;
+
+/// The `Content-Type` of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+/// Upper bounds of the latencies told apart, in seconds: a keyset takes some microseconds, a KMS some milliseconds.
+const LATENCIES: [f64; 14] = [1e-5, 1e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// All counters. Clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    refusals: Family<RefusalLabels, Counter>,
+    in_flight: Gauge,
+    kek_calls: Family<KekLabels, Histogram, fn() -> Histogram>,
+}
+
+/// What is asked of a KEK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A DEK is wrapped.
+    Wrap,
+    /// A DEK is unwrapped.
+    Unwrap,
+}
+
+/// Why a request was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// The bearer token is missing or wrong.
+    Unauthorized,
+    /// More than the configured rate.
+    RateLimited,
+    /// More than the configured number at a time.
+    Busy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KekLabels {
+    provider: String,
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// All of them at zero.
+    pub fn new() -> Self {
+        let requests = Family::default();
+        let refusals = Family::default();
+        let in_flight = Gauge::default();
+        let latencies: fn() -> Histogram = || Histogram::new(LATENCIES);
+        let kek_calls = Family::new_with_constructor(latencies);
+
+        let mut registry = Registry::with_prefix("kms_shim");
+        registry.register("requests", "Wrap and unwrap requests answered", requests.clone());
+        registry.register("refusals", "Requests that were not looked at", refusals.clone());
+        registry.register("requests_in_flight", "Wrap and unwrap requests under way", in_flight.clone());
+        let help = "Time that KEKs took to wrap and unwrap, retries included";
+        registry.register_with_unit("kek_call", help, Unit::Seconds, kek_calls.clone());
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program", build);
+        Self { registry: Arc::new(registry), requests, refusals, in_flight, kek_calls }
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.registry).map(|()| text)
+    }
+
+    /// Counts an answered request; `failure` is none for a 200.
+    pub fn request(&self, operation: Operation, failure: Option<ErrorKind>) {
+        let labels = RequestLabels { operation: operation.label(), outcome: outcome(failure) };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was not looked at.
+    pub fn refusal(&self, reason: RefusalReason) {
+        self.refusals.get_or_create(&RefusalLabels { reason: reason.label() }).inc();
+    }
+
+    /// Counts a request as under way until this is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts a call of this KEK, and how long it took.
+    pub fn kek_call<T>(&self, kek: &str, operation: Operation, result: &Result<T, KekError>, took: Duration) {
+        let failure = result.as_ref().err().map(|error| error.kind);
+        let labels =
+            KekLabels { provider: provider(kek).to_owned(), operation: operation.label(), outcome: outcome(failure) };
+        self.kek_calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The scheme of a KEK's id, which is all of it that no name of a key is in.
+fn provider(kek: &str) -> &str {
+    kek.split_once(':').map_or("other", |(scheme, _)| scheme)
+}
+
+fn outcome(failure: Option<ErrorKind>) -> &'static str {
+    match failure {
+        None => "ok",
+        Some(ErrorKind::Invalid) => "invalid",
+        Some(ErrorKind::Denied) => "denied",
+        Some(ErrorKind::ContextMismatch) => "context_mismatch",
+        Some(ErrorKind::Unavailable) => "unavailable",
+    }
+}
+
+impl Operation {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Wrap => "wrap",
+            Self::Unwrap => "unwrap",
+        }
+    }
+}
+
+impl RefusalReason {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::RateLimited => "rate_limited",
+            Self::Busy => "busy",
+        }
+    }
+}
