@@ -5,8 +5,8 @@ import os
 
 from steps import BUCKET, ENDPOINT, LARGE, SMALL, folder, run, same, step, version
 
-# Without a space: in x-amz-copy-source s5cmd writes that as a plus sign, which S3 takes for a space, but MinIO does not.
-URL = f"s3://{BUCKET}/clients/s5cmd-ü+/"
+# With a space, which s5cmd writes as a plus sign in x-amz-copy-source.
+URL = f"s3://{BUCKET}/clients/s5cmd ü+/"
 os.environ["S3_ENDPOINT_URL"] = ENDPOINT
 
 

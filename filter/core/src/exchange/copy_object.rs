@@ -73,6 +73,7 @@ impl CopyObject {
         if self.is_copy {
             carry_over(&headers, &mut self.edits)?;
         }
+        self.edits.set("x-amz-copy-source", self.source.path());
         self.edits.set("x-amz-copy-source-if-match", head.etag);
         if head.metadata.is_multipart() {
             // The copy will be one part to the store: where the parts lie must be known from its metadata.

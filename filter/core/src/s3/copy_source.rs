@@ -1,10 +1,10 @@
 //! `x-amz-copy-source` (Amazon S3 API Reference, CopyObject).
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use crate::error::RequestError;
 use crate::keys::ObjectName;
-use crate::s3::query::{OBJECT_PATH, decode};
+use crate::s3::query::{OBJECT_PATH, UNRESERVED, decode};
 
 /// The object that a copy is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    /// Parses `[/]bucket/object-key[?versionId=id]`, percent-encoded.
+    /// Parses `[/]bucket/object-key[?versionId=id]`, percent-encoded. A `+` in the path is a space, as with AWS: SDKs write
+    /// `%2B` for a plus, and some clients `+` for a space.
     pub fn parse(value: &str) -> Result<Self, RequestError> {
         let malformed = || RequestError::InvalidArgument("x-amz-copy-source is not a bucket and an object key");
         if value.starts_with("arn:") {
@@ -26,7 +27,7 @@ impl CopySource {
             Some((path, version_id)) => (path, Some(decode(version_id).map_err(|_| malformed())?)),
             None => (value, None),
         };
-        let path = decode(path).map_err(|_| malformed())?;
+        let path = decode(&path.replace('+', "%20")).map_err(|_| malformed())?;
         let (bucket, object_key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(malformed)?;
         if bucket.is_empty() || object_key.is_empty() || bucket.contains('\0') {
             return Err(malformed());
@@ -35,12 +36,12 @@ impl CopySource {
         Ok(Self { name, version_id })
     }
 
-    /// The path of a request for it, path-style.
+    /// The path of a request for it, path-style; and `x-amz-copy-source` in a form that no store reads otherwise.
     pub fn path(&self) -> String {
         let encode = |text| utf8_percent_encode(text, OBJECT_PATH);
         let path = format!("/{}/{}", encode(&self.name.bucket), encode(&self.name.object_key));
         match &self.version_id {
-            Some(version_id) => format!("{path}?versionId={}", utf8_percent_encode(version_id, NON_ALPHANUMERIC)),
+            Some(version_id) => format!("{path}?versionId={}", utf8_percent_encode(version_id, UNRESERVED)),
             None => path,
         }
     }
@@ -56,7 +57,7 @@ mod tests {
             ("b/k", "b", "k", None, "/b/k"),
             ("/b/k", "b", "k", None, "/b/k"),
             ("b%2Fa/b%20c", "b", "a/b c", None, "/b/a/b%20c"),
-            ("/b/%C3%BC+?versionId=a.b", "b", "ü+", Some("a.b"), "/b/%C3%BC%2B?versionId=a%2Eb"),
+            ("/b/%C3%BC%2B+?versionId=a.b+", "b", "ü+ ", Some("a.b+"), "/b/%C3%BC%2B%20?versionId=a.b%2B"),
             ("b//k/?x", "b", "/k/?x", None, "/b//k/%3Fx"),
         ];
         for (value, bucket, object_key, version_id, path) in cases {
