@@ -163,15 +163,16 @@ fn the_client_sees_no_md5_and_the_store_its_own_etag() {
 }
 
 #[test]
-fn the_stores_checksums_of_the_ciphertext_are_hidden() {
+fn the_stores_checksums_of_the_ciphertext_are_hidden_but_not_its_encryption() {
     let mut stack = Stack::direct();
     stack.given("/bucket/key", b"body");
     let StoredObject { headers, .. } = stack.store.object("/bucket/key");
     headers.set("x-amz-checksum-crc32", "AAAAAA==");
     headers.set("x-amz-checksum-type", "FULL_OBJECT");
+    headers.set("x-amz-server-side-encryption", "AES256");
     for method in ["GET", "HEAD"] {
         let client = stack.send(&Request::new(method, "/bucket/key")).client;
         assert_eq!((client.header("x-amz-checksum-crc32"), client.header("x-amz-checksum-type")), (None, None));
-        assert_eq!(client.header("x-amz-server-side-encryption"), Some("aws:kms"));
+        assert_eq!(client.header("x-amz-server-side-encryption"), Some("AES256"));
     }
 }

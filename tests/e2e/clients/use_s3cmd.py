@@ -5,9 +5,6 @@ from pathlib import Path
 from steps import ACCESS_KEY, BUCKET, ENDPOINT, LARGE, MIB, REGION, SECRET_KEY, SMALL, folder, run, same, step, version
 
 URL = f"s3://{BUCKET}/clients/s3cmd ü+/"
-# Goes once answers do not say `aws:kms`: s3cmd sends what an answer said with its multipart copies, and a store without a KMS
-# refuses that.
-WORKAROUNDS = ["--remove-header=x-amz-server-side-encryption"]
 CONFIG = f"""[default]
 access_key = {ACCESS_KEY}
 secret_key = {SECRET_KEY}
@@ -21,7 +18,7 @@ multipart_copy_chunk_size_mb = 8
 
 
 def s3cmd(*arguments):
-    return run("s3cmd", "--config", "s3cfg", "--no-progress", *WORKAROUNDS, *arguments)
+    return run("s3cmd", "--config", "s3cfg", "--no-progress", *arguments)
 
 
 def sizes():

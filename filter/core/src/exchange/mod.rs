@@ -235,11 +235,9 @@ fn hide_metadata(headers: &Headers, edits: &mut HeadEdits) {
     edits.remove_where(headers, |name| name.starts_with(metadata::PREFIX));
 }
 
-/// Edits to a successful response about an encrypted object: the store's checksums are of the ciphertext, and so is
-/// its ETag, which SDKs take for an MD5 of the plaintext unless the object says that it is encrypted with a KMS
-/// ("Checking object integrity": an ETag is no MD5 under SSE-KMS). Some clients do not heed that: see [`Etags`].
+/// Edits to a successful response about an encrypted object: the store's checksums are of the ciphertext. So is its
+/// ETag: see [`Etags`].
 fn hide_ciphertext(headers: &Headers, edits: &mut HeadEdits) {
     hide_metadata(headers, edits);
     edits.remove_where(headers, |name| name.starts_with("x-amz-checksum-") || name == "x-amz-object-size");
-    edits.set("x-amz-server-side-encryption", "aws:kms");
 }

@@ -334,7 +334,10 @@ fn written(env: &Env<'_>, answer: StoreAnswer, source_version: Option<String>) -
         return Ok(HeadStep::Reply(Reply { status: head.status, headers, body: document }));
     }
     let etag = head.headers.text("etag").ok().flatten().ok_or(IntegrityError::Response("a part has no ETag"))?;
-    headers.push(("x-amz-server-side-encryption".to_owned(), "aws:kms".to_owned()));
+    let encryption = head.headers.iter().filter(|(name, _)| name.starts_with("x-amz-server-side-encryption"));
+    headers.extend(
+        encryption.filter_map(|(name, value)| Some((name.to_owned(), String::from_utf8(value.to_vec()).ok()?))),
+    );
     headers.extend(source_version.map(|version| ("x-amz-copy-source-version-id".to_owned(), version)));
     let body = xml::document(
         "CopyPartResult",
