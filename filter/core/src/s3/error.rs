@@ -16,6 +16,8 @@ pub struct S3Error {
     pub message: String,
     /// What a 416 says in its `Content-Range`.
     pub content_range: Option<ContentRange>,
+    /// The region to sign for, where another one was signed for. SDKs take it from here and try again.
+    pub region: Option<String>,
 }
 
 impl From<&Error> for S3Error {
@@ -35,7 +37,11 @@ impl From<&Error> for S3Error {
             Error::Request(RequestError::InvalidRange { plain_len }) => Some(ContentRange::Unsatisfied(*plain_len)),
             _ => None,
         };
-        Self { status, code, message: error.to_string(), content_range }
+        let region = match error {
+            Error::Request(RequestError::Auth(error)) => error.expected_region().map(str::to_owned),
+            _ => None,
+        };
+        Self { status, code, message: error.to_string(), content_range, region }
     }
 }
 
@@ -78,11 +84,13 @@ fn status(code: &str) -> u16 {
 impl S3Error {
     /// The error document. `resource` is the path that was asked for, `request_id` what the logs know the request by.
     pub fn to_xml(&self, resource: &str, request_id: &str) -> String {
+        let region = self.region.as_ref().map(|region| format!("<Region>{}</Region>", escape(region)));
         format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>\
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{}\
              <Resource>{}</Resource><RequestId>{}</RequestId></Error>",
             self.code,
             escape(&self.message),
+            region.unwrap_or_default(),
             escape(resource),
             escape(request_id)
         )
@@ -95,10 +103,13 @@ mod tests {
 
     #[test]
     fn the_document_is_xml_whatever_the_path() {
-        let error = S3Error { status: 400, code: "InvalidURI", message: "a < b".into(), content_range: None };
+        let code = "AuthorizationHeaderMalformed";
+        let region = Some("r".to_owned());
+        let error = S3Error { status: 400, code, message: "a < b".into(), content_range: None, region };
         assert_eq!(
             error.to_xml("/b/<&\">\u{1}", "id"),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidURI</Code><Message>a &lt; b</Message>\
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AuthorizationHeaderMalformed</Code>\
+             <Message>a &lt; b</Message><Region>r</Region>\
              <Resource>/b/&lt;&amp;&quot;&gt;\u{fffd}</Resource><RequestId>id</RequestId></Error>"
         );
     }

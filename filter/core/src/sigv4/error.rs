@@ -134,6 +134,15 @@ impl AuthError {
         }
     }
 
+    /// The region that the request had to be signed for, if it was signed for another one.
+    pub fn expected_region(&self) -> Option<&str> {
+        match self {
+            Self::AuthorizationHeader(HeaderFault::Credential(ScopeError::Region { expected, .. }))
+            | Self::AuthorizationQuery(QueryFault::Credential(ScopeError::Region { expected, .. })) => Some(expected),
+            _ => None,
+        }
+    }
+
     /// The status that goes with it: 403 for who may not enter, 400 for what cannot be understood.
     pub const fn status(&self) -> u16 {
         match self {

@@ -48,11 +48,11 @@ impl Timestamp {
         }
     }
 
-    /// Whether a URL presigned at this time, for so many seconds, is good at `now`.
+    /// Whether a URL presigned at this time, for so many seconds, is good at `now`. One for 0 seconds never is.
     pub fn check_expiry(&self, expires: u32, now: Duration) -> Result<(), AuthError> {
         match self.age(now) {
             age if age < -MAX_SKEW => Err(AuthError::RequestNotYetValid),
-            age if age > i64::from(expires) => Err(AuthError::RequestExpired),
+            age if expires == 0 || age > i64::from(expires) => Err(AuthError::RequestExpired),
             _ => Ok(()),
         }
     }
@@ -125,6 +125,7 @@ mod tests {
         ] {
             assert_eq!(timestamp.check_expiry(60, at(offset)), expected, "{offset}");
         }
+        assert_eq!(timestamp.check_expiry(0, at(0)), Err(AuthError::RequestExpired));
         assert!(timestamp.check_skew(Duration::MAX).is_err() && timestamp.check_skew(Duration::ZERO).is_err());
     }
 }

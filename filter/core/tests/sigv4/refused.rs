@@ -358,7 +358,7 @@ fn presigned_urls() {
         ("an empty date", parameter("X-Amz-Date", "")),
         ("a repeated token", path(repeated("X-Amz-Security-Token"), "x-id", "X-Amz-Security-Token=1&x-id")),
     ]);
-    for expires in ["", "x", "1h", "1.5", "%2B5", "0", "-1", "604801", "4294967297", "99999999999999999999", "%D9%A3"] {
+    for expires in ["", "x", "1h", "1.5", "%2B5", "-1", "604801", "4294967297", "99999999999999999999", "%D9%A3"] {
         cases.push((expires, parameter("X-Amz-Expires", expires)));
     }
     check(&cases, "AuthorizationQueryParametersError", 400);
@@ -374,6 +374,20 @@ fn presigned_urls_out_of_time() {
     assert_eq!(at(-901), Err(("AccessDenied", 403, "Request is not yet valid".into())));
     assert_eq!((at(-900), at(0), at(3_600)), (Ok(()), Ok(()), Ok(())));
     assert_eq!(at(3_601), Err(("AccessDenied", 403, "Request has expired".into())));
+}
+
+#[test]
+fn presigned_urls_for_no_time_at_all() {
+    check(&[("0", parameter("X-Amz-Expires", "0"))], "AccessDenied", 403);
+}
+
+/// SDKs read it, and sign again.
+#[test]
+fn the_right_region_is_named() {
+    for head in [authorization("us-east-1", "eu-west-1"), query("us-east-1", "eu-west-1")] {
+        assert_eq!(Client::default().verify(&head, NOW).unwrap_err().expected_region(), Some("us-east-1"));
+    }
+    assert_eq!(Client::default().verify(&parameter("X-Amz-Signature", ""), NOW).unwrap_err().expected_region(), None);
 }
 
 /// The messages that people search for are S3's.

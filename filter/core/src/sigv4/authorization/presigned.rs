@@ -61,7 +61,6 @@ fn expires(text: &str) -> Result<u32, QueryFault> {
     }
     match text.parse() {
         _ if text.starts_with('-') => Err(QueryFault::Expires("must be non-negative")),
-        Ok(0) => Err(QueryFault::Expires("must be at least 1 second")),
         Ok(seconds) if seconds <= MAX_EXPIRES => Ok(seconds),
         _ => Err(QueryFault::Expires(
             "must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
