@@ -1,5 +1,7 @@
 //! The filter's own HTTP requests: the exchange's questions about DEKs, in kms-shim's JSON, and those to the store.
 
+use std::time::Duration;
+
 use kms_api::{
     EncryptionContext, ErrorKind, ErrorResponse, Secret, UNWRAP_PATH, UnwrapRequest, UnwrapResponse, WRAP_PATH,
     WrapRequest, WrapResponse,
@@ -15,8 +17,15 @@ use zeroize::Zeroizing;
 use crate::host::{self, HostError};
 
 /// A call that is under way.
+pub struct Pending {
+    token: u32,
+    kind: Kind,
+    /// What to send once more should it fail, and when its time is over.
+    again: Option<(Call, Duration)>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pending {
+enum Kind {
     /// `POST /v1/wrap`.
     Wrap,
     /// `POST /v1/unwrap`.
@@ -26,26 +35,60 @@ pub enum Pending {
 }
 
 impl Pending {
+    /// Sends a call.
+    pub fn send(config: &Config, call: Call, now: Duration) -> Result<Self, SendError> {
+        let Call::Store(request) = call else { return Self::ask_shim(config, call, now) };
+        let token = send_to_store(&config.store, &request)?;
+        Ok(Self { token, kind: Kind::Store, again: None })
+    }
+
+    fn ask_shim(config: &Config, call: Call, now: Duration) -> Result<Self, SendError> {
+        let KeySource::Envelope(shim) = &config.keys else { return Err(SendError::NoShim) };
+        let deadline = now.saturating_add(shim.upstream.timeout);
+        let (token, kind) = send_to_shim(shim, &call, shim.upstream.timeout)?;
+        Ok(Self { token, kind, again: Some((call, deadline)) })
+    }
+
+    /// What its answer will come with.
+    pub fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// Sends a call to kms-shim that has failed once more, if it failed in a way that may pass, for the first time, and
+    /// before its time was over. A connection that the other side has just closed is such a failure.
+    pub fn retry(&mut self, config: &Config, head: Option<&ResponseHead>, now: Duration) -> Result<bool, SendError> {
+        let may_pass = head.is_none_or(|head| head.status == 503);
+        let Some((call, deadline)) = self.again.take().filter(|_| may_pass) else { return Ok(false) };
+        let (KeySource::Envelope(shim), Some(left)) = (&config.keys, deadline.checked_sub(now)) else {
+            return Ok(false);
+        };
+        if left < Duration::from_millis(1) {
+            return Ok(false);
+        }
+        (self.token, self.kind) = send_to_shim(shim, &call, left)?;
+        Ok(true)
+    }
+
     /// What the exchange hears when a call comes to nothing.
-    pub fn failed(self, error: KmsError) -> Answer {
-        match self {
-            Self::Wrap => Answer::Wrapped(Err(error)),
-            Self::Unwrap => Answer::Unwrapped(Err(error)),
-            Self::Store => Answer::Stored(None),
+    pub fn failed(&self, error: KmsError) -> Answer {
+        match self.kind {
+            Kind::Wrap => Answer::Wrapped(Err(error)),
+            Kind::Unwrap => Answer::Unwrapped(Err(error)),
+            Kind::Store => Answer::Stored(None),
         }
     }
 
     /// What the exchange hears of an answer. `head` is None if the call failed.
-    pub fn answered(self, head: Option<ResponseHead>, mut body: Zeroizing<Vec<u8>>) -> Answer {
-        match (self, head.as_ref().map(|head| head.status)) {
+    pub fn answered(&self, head: Option<ResponseHead>, mut body: Zeroizing<Vec<u8>>) -> Answer {
+        match (self.kind, head.as_ref().map(|head| head.status)) {
             // Envoy says 503 and 504 in the store's place.
-            (Self::Store, Some(503 | 504)) => self.failed(KmsError::Unavailable),
-            (Self::Store, _) => {
+            (Kind::Store, Some(503 | 504)) => self.failed(KmsError::Unavailable),
+            (Kind::Store, _) => {
                 let body = CallBody(std::mem::take(&mut *body));
                 Answer::Stored(head.map(|head| StoreAnswer { head, body }))
             }
-            (Self::Wrap, Some(200)) => Answer::Wrapped(wrapped(&body)),
-            (Self::Unwrap, Some(200)) => Answer::Unwrapped(unwrapped(&body)),
+            (Kind::Wrap, Some(200)) => Answer::Wrapped(wrapped(&body)),
+            (Kind::Unwrap, Some(200)) => Answer::Unwrapped(unwrapped(&body)),
             (_, status) => self.failed(failure(status, &body)),
         }
     }
@@ -54,42 +97,29 @@ impl Pending {
 /// Why a call could not be sent.
 #[derive(Debug)]
 pub enum SendError {
-    /// Envoy does not know the cluster, or cannot take the call.
-    Host(#[expect(dead_code, reason = "for Debug in the log")] HostError),
+    /// Envoy does not know the store's cluster, or cannot take the call.
+    Store(#[expect(dead_code, reason = "for Debug in the log")] HostError),
+    /// The same of kms-shim's.
+    Shim(#[expect(dead_code, reason = "for Debug in the log")] HostError),
     /// Direct mode has no KMS to ask.
     NoShim,
 }
 
-impl From<HostError> for SendError {
-    fn from(error: HostError) -> Self {
-        Self::Host(error)
-    }
-}
-
-/// Sends a call.
-pub fn send(config: &Config, call: Call) -> Result<(u32, Pending), SendError> {
-    match (call, &config.keys) {
-        (Call::Store(request), _) => Ok((send_to_store(&config.store, &request)?, Pending::Store)),
-        (call, KeySource::Envelope(shim)) => send_to_shim(shim, call),
-        (_, KeySource::Direct(_)) => Err(SendError::NoShim),
-    }
-}
-
-fn send_to_store(store: &Upstream, request: &StoreRequest) -> Result<u32, HostError> {
+fn send_to_store(store: &Upstream, request: &StoreRequest) -> Result<u32, SendError> {
     let mut headers = vec![(":method", request.method), (":path", &request.path), (":authority", &store.authority)];
     headers.extend(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    host::call(store, headers, &request.body.0)
+    host::call(&store.cluster, headers, &request.body.0, store.timeout).map_err(SendError::Store)
 }
 
-fn send_to_shim(shim: &Shim, call: Call) -> Result<(u32, Pending), SendError> {
-    let (pending, path, body) = match call {
+fn send_to_shim(shim: &Shim, call: &Call, timeout: Duration) -> Result<(u32, Kind), SendError> {
+    let (kind, path, body) = match call {
         Call::Wrap(dek, name) => {
             let plaintext = Secret::new(dek.expose().to_vec());
-            (Pending::Wrap, WRAP_PATH, serde_json::to_vec(&WrapRequest { plaintext, context: context(name) }))
+            (Kind::Wrap, WRAP_PATH, serde_json::to_vec(&WrapRequest { plaintext, context: context(name) }))
         }
         Call::Unwrap(WrappedDek { bytes, kek }, name) => {
-            let request = UnwrapRequest { wrapped: bytes, kek, context: context(name) };
-            (Pending::Unwrap, UNWRAP_PATH, serde_json::to_vec(&request))
+            let request = UnwrapRequest { wrapped: bytes.clone(), kek: kek.clone(), context: context(name) };
+            (Kind::Unwrap, UNWRAP_PATH, serde_json::to_vec(&request))
         }
         Call::Store(_) => return Err(SendError::NoShim),
     };
@@ -105,11 +135,12 @@ fn send_to_shim(shim: &Shim, call: Call) -> Result<(u32, Pending), SendError> {
         ("content-type", "application/json"),
         ("content-length", &length),
     ];
-    Ok((host::call(&shim.upstream, headers, &body)?, pending))
+    let token = host::call(&shim.upstream.cluster, headers, &body, timeout).map_err(SendError::Shim)?;
+    Ok((token, kind))
 }
 
-fn context(name: ObjectName) -> EncryptionContext {
-    [("bucket".to_owned(), name.bucket), ("key".to_owned(), name.object_key)].into()
+fn context(name: &ObjectName) -> EncryptionContext {
+    [("bucket".to_owned(), name.bucket.clone()), ("key".to_owned(), name.object_key.clone())].into()
 }
 
 fn wrapped(body: &[u8]) -> Result<WrappedDek, KmsError> {

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, Status};
-use s3ep_core::config::Upstream;
 use s3ep_core::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 
 /// A hostcall that Envoy refused.
@@ -123,9 +122,20 @@ pub fn reset() -> Result<(), HostError> {
     Ok(hostcalls::reset_http_response()?)
 }
 
-/// Sends an HTTP request of the filter's own. Its answer comes to the stream, under the token that this returns.
-pub fn call(upstream: &Upstream, headers: Vec<(&str, &str)>, body: &[u8]) -> Result<u32, HostError> {
-    Ok(hostcalls::dispatch_http_call(&upstream.cluster, headers, Some(body), Vec::new(), upstream.timeout)?)
+/// Makes the following hostcalls on behalf of another context, until the callback returns.
+pub fn act_for(context_id: u32) -> Result<(), HostError> {
+    Ok(hostcalls::set_effective_context(context_id)?)
+}
+
+/// Calls the plugin back every so often, in whole milliseconds; never, if this is zero.
+pub fn set_tick(period: Duration) -> Result<(), HostError> {
+    Ok(hostcalls::set_tick_period(period)?)
+}
+
+/// Sends an HTTP request of the filter's own. Its answer comes to the context whose callback this is called in, on whoever's
+/// behalf, under the token that this returns.
+pub fn call(cluster: &str, headers: Vec<(&str, &str)>, body: &[u8], timeout: Duration) -> Result<u32, HostError> {
+    Ok(hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout)?)
 }
 
 /// The head of the answer to a call. None: it failed.

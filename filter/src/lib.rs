@@ -4,9 +4,11 @@
 //! one thing only, in one place ([`stream`]): whether a failure can still be told in an error reply or must break the transfer.
 
 mod callout;
+mod handle;
 mod host;
 mod plugin;
 mod stream;
+mod unwraps;
 
 #[allow(missing_docs, reason = "the macro makes a public `_initialize`")]
 mod initialize {

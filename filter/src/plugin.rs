@@ -1,7 +1,9 @@
 //! The plugin: what all streams of a VM share.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -9,8 +11,10 @@ use s3ep_core::caches::Caches;
 use s3ep_core::config::{Auth, Config};
 use zeroize::Zeroizing;
 
+use crate::handle::Handle;
 use crate::host;
-use crate::stream::Stream;
+use crate::stream::StreamContext;
+use crate::unwraps::Unwraps;
 
 /// The root context.
 #[derive(Default)]
@@ -24,6 +28,10 @@ pub struct Shared {
     pub config: Config,
     /// What this VM remembers.
     pub caches: RefCell<Caches>,
+    /// What it is asking kms-shim to unwrap.
+    pub unwraps: Rc<RefCell<Unwraps>>,
+    /// Whom the answers to calls are for that streams made in the plugin's callbacks.
+    pub calls: RefCell<HashMap<u32, Handle>>,
 }
 
 impl Plugin {
@@ -32,11 +40,19 @@ impl Plugin {
         let json = Zeroizing::new(json);
         let config = Config::parse(&json, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
         let caches = RefCell::new(Caches::new(&config));
-        Ok(Shared { config, caches })
+        Ok(Shared { config, caches, unwraps: Rc::default(), calls: RefCell::default() })
     }
 }
 
-impl Context for Plugin {}
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_len: usize, _: usize) {
+        let Some(shared) = &self.shared else { return };
+        let caller = shared.calls.borrow_mut().remove(&token);
+        if let Some(caller) = caller {
+            caller.run(|stream| stream.call_answered_by_plugin(token, body_len));
+        }
+    }
+}
 
 impl RootContext for Plugin {
     /// `false` makes Envoy refuse the listener.
@@ -56,8 +72,20 @@ impl RootContext for Plugin {
         }
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(self.shared.clone())))
+    /// Lets those go on who wait for a DEK that another stream has asked for.
+    fn on_tick(&mut self) {
+        if let Err(error) = host::set_tick(Duration::ZERO) {
+            log::error!("s3ep: Envoy's timer does not stop: {error:?}");
+        }
+        let Some(shared) = &self.shared else { return };
+        let ready = shared.unwraps.borrow_mut().take_ready();
+        for (stream, outcome) in ready {
+            stream.run(|stream| stream.unwrapped_by_another(outcome));
+        }
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(StreamContext::new(context_id, self.shared.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

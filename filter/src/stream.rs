@@ -4,6 +4,7 @@
 //! be the filter's own reply, and an error never takes it: [`Stream::fail`] replies or resets, and everything
 //! of the stream that comes later is held back.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use getrandom::SysRng;
@@ -14,12 +15,18 @@ use s3ep_core::exchange::{Answer, Body, Call, Env, Exchange, HeadStep};
 use s3ep_core::s3::error::S3Error;
 use zeroize::Zeroizing;
 
-use crate::callout::{self, Pending};
+use crate::callout::{Pending, SendError};
+use crate::handle::Handle;
 use crate::host::{self, HostError, Message};
 use crate::plugin::Shared;
+use crate::unwraps::{Lead, Outcome as Unwrapped, Unwraps};
 
-/// A stream's context.
+/// A stream, as the SDK calls it.
+pub struct StreamContext(Rc<RefCell<Stream>>);
+
+/// A stream.
 pub struct Stream {
+    handle: Handle,
     /// None: the plugin has no configuration, and nothing is served.
     shared: Option<Rc<Shared>>,
     state: State,
@@ -28,6 +35,8 @@ pub struct Stream {
     request_id: String,
     /// Whether the response's head went out to the client.
     is_head_out: bool,
+    /// Whether this is the plugin's callback, so that the answers to calls come to the plugin.
+    is_by_plugin: bool,
 }
 
 enum State {
@@ -36,11 +45,18 @@ enum State {
     /// The exchange goes on.
     Running(Exchange),
     /// The exchange waits for the answer to a call, with a head held back.
-    Waiting(Exchange, Message, u32, Pending),
+    Waiting(Exchange, Message, Waiting),
     /// The filter's own reply is on its way to the client.
     Replied,
     /// It failed after the head went out: the transfer is broken off.
     Broken,
+}
+
+enum Waiting {
+    /// For the answer to a call of its own, which others may wait for, too.
+    Own(Box<Pending>, Option<Box<Lead>>),
+    /// For the answer to another stream's call, or to make it itself after all.
+    Joined(Box<Call>),
 }
 
 /// What a callback came to.
@@ -51,12 +67,28 @@ enum Outcome {
     Hold,
 }
 
-impl Stream {
+impl StreamContext {
     /// A stream of a plugin that is configured, or not.
-    pub fn new(shared: Option<Rc<Shared>>) -> Self {
-        Self { shared, state: State::New, path: String::new(), request_id: String::new(), is_head_out: false }
+    pub fn new(context_id: u32, shared: Option<Rc<Shared>>) -> Self {
+        Self(Rc::new_cyclic(|stream| {
+            RefCell::new(Stream {
+                handle: Handle::new(context_id, stream.clone()),
+                shared,
+                state: State::New,
+                path: String::new(),
+                request_id: String::new(),
+                is_head_out: false,
+                is_by_plugin: false,
+            })
+        }))
     }
 
+    fn handle(&self, message: Message, run: impl FnOnce(&mut Stream) -> Result<Outcome, Failure>) -> Action {
+        self.0.borrow_mut().handle(message, run)
+    }
+}
+
+impl Stream {
     /// Handles an event of a message, and says what Envoy hears.
     fn handle(&mut self, message: Message, run: impl FnOnce(&mut Self) -> Result<Outcome, Failure>) -> Action {
         match (&self.state, message) {
@@ -148,19 +180,102 @@ impl Stream {
         }
     }
 
-    /// Sends a call, and waits for its answer with `message` held back.
+    /// Makes a call, and waits for its answer with `message` held back.
     fn send(&mut self, message: Message, call: Call) -> Result<(), Failure> {
-        let shared = self.shared.clone().ok_or(InternalError("the plugin has no configuration"))?;
-        let is_for_store = matches!(call, Call::Store(_));
-        let (token, pending) = callout::send(&shared.config, call).map_err(|error| {
-            log::error!("s3ep: a cluster cannot be called: {error:?}");
-            Failure(if is_for_store { Error::StoreUnavailable } else { KmsError::Unavailable.into() })
-        })?;
+        let waiting = self.ask(call)?;
         match std::mem::replace(&mut self.state, State::Broken) {
-            State::Running(exchange) => self.state = State::Waiting(exchange, message, token, pending),
+            State::Running(exchange) => self.state = State::Waiting(exchange, message, waiting),
             _ => return Err(InternalError("a call was asked for out of order").into()),
         }
         Ok(())
+    }
+
+    fn ask(&self, call: Call) -> Result<Waiting, Failure> {
+        let shared = self.shared.as_deref().ok_or(InternalError("the plugin has no configuration"))?;
+        let wanted = Unwraps::wanted(&call);
+        if wanted.as_ref().is_some_and(|wanted| shared.unwraps.borrow_mut().join(wanted, &self.handle)) {
+            return Ok(Waiting::Joined(Box::new(call)));
+        }
+        let pending = Pending::send(&shared.config, call, host::now()?)?;
+        self.expect_answer(shared, &pending);
+        let lead = wanted.map(|wanted| Box::new(Lead::new(&shared.unwraps, wanted)));
+        Ok(Waiting::Own(Box::new(pending), lead))
+    }
+
+    /// Lets the plugin know whom an answer is for that comes to it.
+    fn expect_answer(&self, shared: &Shared, pending: &Pending) {
+        if self.is_by_plugin {
+            shared.calls.borrow_mut().insert(pending.token(), self.handle.clone());
+        }
+    }
+
+    /// The answer to a call has come, if it is not one to a stream that failed meanwhile.
+    fn call_answered(&mut self, token: u32, body_len: usize) {
+        if !matches!(&self.state, State::Waiting(_, _, Waiting::Own(pending, _)) if pending.token() == token) {
+            return;
+        }
+        if let Err(failure) = self.take_call_answer(body_len) {
+            self.fail(&failure.0);
+        }
+    }
+
+    /// Takes the answer to the call that is waited for, unless the call is made once more.
+    fn take_call_answer(&mut self, body_len: usize) -> Result<(), Failure> {
+        let shared = self.shared.clone().ok_or(InternalError("the plugin has no configuration"))?;
+        let State::Waiting(exchange, message, Waiting::Own(mut pending, lead)) =
+            std::mem::replace(&mut self.state, State::Broken)
+        else {
+            return Err(InternalError("an answer came out of order").into());
+        };
+        let answer = match (host::call_head(), host::call_body(body_len).map(Zeroizing::new)) {
+            (Ok(head), Ok(body)) => {
+                if pending.retry(&shared.config, head.as_ref(), host::now()?)? {
+                    self.expect_answer(&shared, &pending);
+                    self.state = State::Waiting(exchange, message, Waiting::Own(pending, lead));
+                    return Ok(());
+                }
+                pending.answered(head, body)
+            }
+            _ => pending.failed(KmsError::Garbage),
+        };
+        if let (Some(lead), Answer::Unwrapped(outcome)) = (lead, &answer) {
+            lead.end(outcome.clone());
+        }
+        self.state = State::Running(exchange);
+        self.answered(message, answer)
+    }
+
+    /// In the plugin's callback: the answer to a call of this stream's has come there.
+    pub fn call_answered_by_plugin(&mut self, token: u32, body_len: usize) {
+        self.is_by_plugin = true;
+        self.call_answered(token, body_len);
+        self.is_by_plugin = false;
+    }
+
+    /// In the plugin's callback: the DEK has been unwrapped that another stream asked for, or this one has to ask.
+    pub fn unwrapped_by_another(&mut self, outcome: Unwrapped) {
+        self.is_by_plugin = true;
+        if let Err(failure) = self.take_outcome(outcome) {
+            self.fail(&failure.0);
+        }
+        self.is_by_plugin = false;
+    }
+
+    fn take_outcome(&mut self, outcome: Unwrapped) -> Result<(), Failure> {
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Waiting(exchange, message, Waiting::Joined(call)) => {
+                self.state = State::Running(exchange);
+                match outcome {
+                    Some(outcome) => self.answered(message, Answer::Unwrapped(outcome)),
+                    None => self.send(message, *call),
+                }
+            }
+            // It was answered or cut off meanwhile.
+            other => {
+                self.state = other;
+                Ok(())
+            }
+        }
     }
 
     /// Takes a call's answer to the exchange and lets the held message go on.
@@ -191,27 +306,13 @@ fn with_env<T>(shared: &Shared, run: impl FnOnce(&mut Env<'_>) -> Result<T, Erro
     Ok(run(&mut env)?)
 }
 
-impl Context for Stream {
+impl Context for StreamContext {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_len: usize, _: usize) {
-        // Anything else is an answer to a stream that failed meanwhile.
-        if !matches!(&self.state, State::Waiting(_, _, awaited, _) if *awaited == token) {
-            return;
-        }
-        let State::Waiting(exchange, message, _, pending) = std::mem::replace(&mut self.state, State::Broken) else {
-            return;
-        };
-        self.state = State::Running(exchange);
-        let answer = match (host::call_head(), host::call_body(body_len).map(Zeroizing::new)) {
-            (Ok(head), Ok(body)) => pending.answered(head, body),
-            _ => pending.failed(KmsError::Garbage),
-        };
-        if let Err(failure) = self.answered(message, answer) {
-            self.fail(&failure.0);
-        }
+        self.0.borrow_mut().call_answered(token, body_len);
     }
 }
 
-impl HttpContext for Stream {
+impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
         self.handle(Message::Request, |stream| stream.begin(is_end))
     }
@@ -247,6 +348,16 @@ struct Failure(Error);
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.into())
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        log::error!("s3ep: a cluster cannot be called: {error:?}");
+        Self(match error {
+            SendError::Store(_) => Error::StoreUnavailable,
+            SendError::Shim(_) | SendError::NoShim => KmsError::Unavailable.into(),
+        })
     }
 }
 

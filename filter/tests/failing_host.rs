@@ -127,7 +127,7 @@ fn a_reply_that_fails_leaves_the_request_held() {
         |status| {
             let mut stack = Stack::envelope();
             stack.envoy.fail("proxy_send_local_response", 0, *status);
-            stack.kms.instead.push_back(fake_envoy::CallAnswer::reset());
+            stack.kms.instead.extend([fake_envoy::CallAnswer::reset(), fake_envoy::CallAnswer::reset()]);
             let stream = stack.envoy.open();
             stack.send_on(stream, &Request::put("/bucket/key", &sample(100_000, 1)));
             assert!(stream.upstream().is_nothing());

@@ -127,11 +127,12 @@ fn failures() -> Vec<(&'static str, CallAnswer, u16, &'static str)> {
 fn without_a_wrapped_dek_nothing_is_stored() {
     for (name, answer, status, code) in failures() {
         let mut stack = Stack::envelope();
-        stack.kms.instead.push_back(answer);
+        stack.kms.instead.extend([answer.clone(), answer]);
         let put = stack.put("/bucket/key", &sample(100_000, 1));
         put.assert_error(status, code);
         assert!(put.upstream.is_nothing() && stack.store.requests.is_empty(), "{name}");
 
+        stack.kms.instead.clear();
         stack.given("/bucket/key", b"the next one works");
     }
 }
@@ -144,16 +145,65 @@ fn without_an_unwrapped_dek_nothing_is_released() {
     for (name, answer, status, code) in failures() {
         for method in ["GET", "HEAD"] {
             stack = cold(stack);
-            stack.kms.instead.push_back(answer.clone());
+            stack.kms.instead.extend([answer.clone(), answer.clone()]);
             let exchange = stack.send(&Request::new(method, "/bucket/key"));
             assert_eq!(exchange.client.status(), status, "{name}");
             if method == "GET" {
                 exchange.assert_error(status, code);
             }
             assert!(exchange.client.body.len() < 1_000 && exchange.client.header("etag").is_none(), "{name}");
+            stack.kms.instead.clear();
             stack.get("/bucket/key").assert_delivered(&body);
         }
     }
+}
+
+/// A failure that may pass is not the client's business, if it passes at once.
+#[test]
+fn a_failed_call_is_made_once_more() {
+    for answer in [CallAnswer::reset(), CallAnswer::new(503, "no healthy upstream")] {
+        let mut stack = Stack::envelope();
+        stack.kms.instead.push_back(answer.clone());
+        stack.given("/bucket/key", b"body");
+        assert_eq!(stack.kms.wrapped.len(), 1);
+        let mut stack = cold(stack);
+        stack.kms.instead.push_back(answer);
+        stack.get("/bucket/key").assert_delivered(b"body");
+    }
+}
+
+#[test]
+fn a_refusal_is_final() {
+    for (name, answer, status, _) in failures().into_iter().filter(|(.., status, _)| *status != 503) {
+        let mut stack = Stack::envelope();
+        stack.kms.instead.push_back(answer);
+        assert_eq!(stack.put("/bucket/key", b"body").client.status(), status, "{name}");
+    }
+}
+
+#[test]
+fn both_calls_together_take_no_longer_than_one_may() {
+    let mut stack = Stack::envelope();
+    let stream = stack.envoy.open();
+    let request = Request::put("/bucket/key", b"body");
+    stream.request_headers(request.headers.clone(), false);
+    let first = stack.envoy.take_call().unwrap();
+    stack.envoy.advance(Duration::from_millis(4_000));
+    stack.envoy.answer(&first, CallAnswer::reset());
+    let second = stack.envoy.take_call().unwrap();
+    assert_eq!((second.timeout_ms, &second.body), (1_000, &first.body));
+    stack.envoy.answer(&second, CallAnswer::reset());
+    assert!(stack.envoy.take_call().is_none());
+    stream.exchange().assert_error(503, "ServiceUnavailable");
+
+    let late = stack.envoy.open();
+    late.request_headers(request.headers, false);
+    let call = stack.envoy.take_call().unwrap();
+    stack.envoy.advance(Duration::from_millis(5_000));
+    stack.envoy.answer(&call, CallAnswer::reset());
+    assert!(stack.envoy.take_call().is_none(), "its time was over");
+    late.exchange().assert_error(503, "ServiceUnavailable");
+    stack.given("/bucket/key", b"the next one works");
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn one_streams_failure_is_not_the_others() {
     failing.request_headers(put_headers("/bucket/a", &body), false);
     sound.request_headers(put_headers("/bucket/b", &body), false);
     let call = stack.envoy.take_call().unwrap();
-    stack.envoy.answer(&call, CallAnswer::reset());
-    failing.exchange().assert_error(503, "ServiceUnavailable");
+    stack.envoy.answer(&call, CallAnswer::new(403, ""));
+    failing.exchange().assert_error(403, "AccessDenied");
     failing.request_body(&body, true);
     stack.answer_calls();
     sound.request_body(&body, true);

@@ -24,6 +24,7 @@ unsafe extern "C" {
     pub safe fn proxy_on_response_body(context: u32, size: usize, is_end: bool) -> Action;
     pub safe fn proxy_on_response_trailers(context: u32, count: usize) -> Action;
     pub safe fn proxy_on_http_call_response(root: u32, token: u32, headers: usize, body: usize, trailers: usize);
+    pub safe fn proxy_on_tick(root: u32);
     pub safe fn proxy_on_log(context: u32);
     pub safe fn proxy_on_done(context: u32) -> bool;
     pub safe fn proxy_on_delete(context: u32);

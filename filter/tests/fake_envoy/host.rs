@@ -250,6 +250,8 @@ pub struct Host {
     pub streams: HashMap<u32, Stream>,
     pub calls: VecDeque<HttpCall>,
     pub last_token: u32,
+    /// How often the root context is called back, in milliseconds. 0: never.
+    pub tick_period: u32,
     /// Present during `proxy_on_http_call_response` alone.
     pub call_answer: Option<CallAnswer>,
     /// Whose callback runs, and on whose behalf hostcalls are made.

@@ -94,6 +94,16 @@ impl FakeEnvoy {
         stream::settle();
     }
 
+    /// Lets the timer run out, if there is one. Otherwise nothing happens, and this is false.
+    pub fn tick(&self) -> bool {
+        let is_set = host(|host| host.tick_period > 0);
+        if is_set {
+            abi::call(self.0, || abi::proxy_on_tick(self.0));
+            stream::settle();
+        }
+        is_set
+    }
+
     pub fn logs(&self) -> Vec<LogLine> {
         host(|host| host.logs.clone())
     }

@@ -207,9 +207,14 @@ impl Stack {
 
     /// Answers every call that waits, and those that the answers lead to.
     pub fn answer_calls(&mut self) {
-        while let Some(call) = self.envoy.take_call() {
-            let answer = self.answer_to(&call);
-            self.envoy.answer(&call, answer);
+        loop {
+            while let Some(call) = self.envoy.take_call() {
+                let answer = self.answer_to(&call);
+                self.envoy.answer(&call, answer);
+            }
+            if !self.envoy.tick() {
+                return;
+            }
         }
     }
 

@@ -67,6 +67,14 @@ extern "C" fn proxy_record_metric(id: u32, new: u64) -> Status {
     update_metric("proxy_record_metric", id, |value| *value = i64::try_from(new).unwrap_or(i64::MAX))
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> Status {
+    status_of(hostcall("proxy_set_tick_period_milliseconds", |host| {
+        host.tick_period = period;
+        Ok(())
+    }))
+}
+
 /// The SDK names hostcalls that this filter has no business with; linking needs them all the same.
 macro_rules! not_for_this_filter {
     ($($name:ident($($argument:ty),*);)*) => {
@@ -81,7 +89,6 @@ macro_rules! not_for_this_filter {
 }
 
 not_for_this_filter! {
-    proxy_set_tick_period_milliseconds(u32);
     proxy_get_property(*const u8, usize, *mut *mut u8, *mut usize);
     proxy_set_property(*const u8, usize, *const u8, usize);
     proxy_get_shared_data(*const u8, usize, *mut *mut u8, *mut usize, *mut u32);
