@@ -52,11 +52,18 @@ clean_up() {
   exit "$status"
 }
 
-# curl to Envoy: $1 is the path, the rest is curl's. Fails on an HTTP error.
-s3() {
+# curl to Envoy: $1 is the path, the rest is curl's.
+request() {
   local path="$1"
   shift
-  curl --silent --show-error --fail --max-time 60 "$@" "http://$(docker compose port envoy 10000)$path"
+  curl --silent --show-error --max-time 60 "$@" "http://$(docker compose port envoy 10000)$path"
+}
+
+# The same as the client that Envoy knows. Fails on an HTTP error.
+s3() {
+  local secret
+  secret="$(docker compose exec -T envoy sed -n 's/^aws_secret_access_key = //p' /secrets/client/credentials)"
+  request "$@" --fail --aws-sigv4 aws:amz:us-east-1:s3 --user "S3EP:$secret" --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD'
 }
 
 reads_back() {
@@ -70,9 +77,6 @@ object_is_sealed() {
   printf 'this is plaintext..\n%.0s' {1..10000} > "$scratch/plaintext"
   s3 /demo/object --upload-file "$scratch/plaintext"
   reads_back
-  # Auth is `none`, so whatever a client signs with is accepted.
-  s3 /demo/object --aws-sigv4 aws:amz:us-east-1:s3 --user any:thing --output "$scratch/read"
-  cmp "$scratch/plaintext" "$scratch/read" || fail "a signed request does not read what was written"
   local length
   length="$(s3 /demo/object --head | tr -d '\r' | sed -nE 's/^content-length: //Ip')"
   [ "$length" = 200000 ] || fail "HEAD gives $length bytes instead of the plaintext's 200000"
@@ -82,6 +86,15 @@ object_is_sealed() {
   [ "$(stat -c %s "$scratch/stored")" = $((200000 + 4 * 48)) ] || fail "the stored object has the wrong length"
   [ "$(head -c 4 "$scratch/stored")" = S3EP ] || fail "the stored object does not begin with a segment header"
   ! grep -qa plaintext "$scratch/stored" || fail "there is plaintext in the store"
+}
+
+strangers_stay_out() {
+  say "nobody reads without the client's secret"
+  local status
+  status="$(request /demo/object --output /dev/null --write-out '%{http_code}')"
+  [ "$status" = 403 ] || fail "an unsigned request is answered with $status"
+  status="$(request /demo/object --aws-sigv4 aws:amz:us-east-1:s3 --user S3EP:wrong --output /dev/null --write-out '%{http_code}')"
+  [ "$status" = 403 ] || fail "a request signed with another secret is answered with $status"
 }
 
 tampering_is_seen() {
@@ -132,15 +145,15 @@ secrets_stay_in_their_files() {
   keyset="$(docker compose exec -T kms-shim cat /secrets/keyset/keyset.json)"
   {
     docker compose exec -T kms-shim cat /secrets/token/token
-    docker compose exec -T s3 sed -n 's/^aws_secret_access_key = //p' /secrets/store/credentials
+    docker compose exec -T envoy sed -n 's/^aws_secret_access_key = //p' /secrets/store/credentials /secrets/client/credentials
     sed -nE 's/.*"value": ?"([^"]+)".*/\1/p' <<< "$keyset"
   } > "$scratch/secrets"
-  [ "$(grep -c '^.\{40,\}$' "$scratch/secrets")" = 3 ] || fail "three secrets were expected"
+  [ "$(grep -c '^.\{40,\}$' "$scratch/secrets")" = 4 ] || fail "four secrets were expected"
   # shellcheck disable=SC2046 # one word a container
   { docker inspect $(docker compose ps --all --quiet); docker compose logs; } > "$scratch/shown" 2>&1
   ! grep -qFf "$scratch/secrets" "$scratch/shown" || fail "a secret shows in docker inspect or the logs"
   has_secrets kms-shim "keyset token"
-  has_secrets envoy "store token"
+  has_secrets envoy "client store token"
   has_secrets s3 "store"
 }
 
@@ -166,6 +179,7 @@ docker compose build
 say "starting"
 docker compose up --detach --wait
 object_is_sealed
+strangers_stay_out
 tampering_is_seen
 survives_restarts
 containers_are_confined

@@ -8,7 +8,7 @@ use crate::stacks::setup;
 /// A name, and a change to the filter's configuration.
 type Case = (&'static str, fn(&mut Value));
 
-const TOKEN: &[(&str, &str)] = &[("S3EP_KMS_SHIM_TOKEN", "token")];
+const SECRETS: &[(&str, &str)] = &[("S3EP_KMS_SHIM_TOKEN", "token"), ("S3EP_CLIENT_SECRET", "secret")];
 
 fn check(change: impl FnOnce(&mut Value), variables: &[(&str, &str)]) -> anyhow::Result<String> {
     let folder = tempfile::tempdir()?;
@@ -22,7 +22,7 @@ fn check(change: impl FnOnce(&mut Value), variables: &[(&str, &str)]) -> anyhow:
 
 #[test]
 fn envoy_accepts_it() {
-    let said = check(|_| {}, TOKEN).unwrap();
+    let said = check(|_| {}, SECRETS).unwrap();
     assert!(said.contains("OK"), "{said}");
     // Nothing in it is deprecated, or ignored.
     assert!(!said.to_lowercase().contains("deprecated"), "{said}");
@@ -38,7 +38,9 @@ fn envoy_refuses_what_the_filter_refuses() {
         ("a cluster without a name", |plugin| plugin["keys"]["envelope"]["cluster"] = json!("")),
     ];
     for (case, change) in cases {
-        assert!(check(change, TOKEN).is_err(), "{case}");
+        assert!(check(change, SECRETS).is_err(), "{case}");
     }
-    assert!(check(|_| {}, &[]).is_err(), "no token in the environment");
+    for missing in 0..SECRETS.len() {
+        assert!(check(|_| {}, &SECRETS[missing..=missing]).is_err(), "a secret is not in the environment");
+    }
 }

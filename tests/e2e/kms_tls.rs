@@ -1,6 +1,5 @@
-//! TLS between Envoy and kms-shim, where each has a certificate of a private CA, as envoy.yaml's comment has it.
+//! TLS between Envoy and kms-shim, where each has a certificate of a private CA, as envoy/envoy.yaml has it in comments.
 
-use std::fs;
 use std::path::Path;
 
 use e2e::pki::{Ca, Identity};
@@ -27,8 +26,9 @@ fn no_dek_crosses_when_one_does_not_know_the_other() {
     let cases: [(&str, Change); 4] = [
         ("Envoy without a certificate", |context, _| drop(context.as_object_mut().unwrap().remove("tls_certificates"))),
         ("Envoy with a certificate of another CA", |context, folder| {
-            identity(&Ca::generate(), "envoy", folder, "stranger");
-            context["tls_certificates"] = certificates(folder, "stranger");
+            let [cert, key] = Identity::new(&Ca::generate(), "envoy").write_as(folder, "stranger");
+            context["tls_certificates"] =
+                json!([{ "certificate_chain": { "filename": cert }, "private_key": { "filename": key } }]);
         }),
         ("kms-shim with a certificate of another CA", |context, folder| {
             context["validation_context"]["trusted_ca"]["filename"] = json!(folder.join("envoy-ca.pem"));
@@ -51,46 +51,19 @@ fn stack_over_tls(change: Change) -> Stack {
     let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| {
         let folder = builder.folder();
         let (shim_ca, envoy_ca) = (Ca::generate(), Ca::generate());
-        fs::write(folder.join("shim-ca.pem"), shim_ca.pem()).unwrap();
-        fs::write(folder.join("envoy-ca.pem"), envoy_ca.pem()).unwrap();
-        identity(&shim_ca, "kms-shim", &folder, "shim");
-        identity(&envoy_ca, "envoy", &folder, "envoy");
-        let mut context = json!({
-            "tls_certificates": certificates(&folder, "envoy"),
-            "validation_context": {
-                "trusted_ca": { "filename": folder.join("shim-ca.pem") },
-                "match_typed_subject_alt_names": [{ "san_type": "DNS", "matcher": { "exact": "kms-shim" } }],
-            },
-        });
-        change(&mut context, &folder);
-        let files = [("--tls-cert", "shim.pem"), ("--tls-key", "shim-key.pem"), ("--tls-client-ca", "envoy-ca.pem")];
-        let flags = files.into_iter().flat_map(|(flag, file)| [flag.into(), folder.join(file).into_os_string()]);
-        builder.shim_arguments(flags).cluster("kms_shim", |cluster| cluster["transport_socket"] = tls(&context))
+        let [cert, key] = Identity::new(&shim_ca, "kms-shim").write_as(&folder, "shim");
+        let [envoy_cert, envoy_key] = Identity::new(&envoy_ca, "envoy").write_as(&folder, "envoy");
+        let envoy_ca = envoy_ca.write_as(&folder, "envoy-ca");
+        let files: [(&str, &Path); 3] = [
+            ("/etc/s3ep/envoy.pem", &envoy_cert),
+            ("/etc/s3ep/envoy-key.pem", &envoy_key),
+            ("/etc/s3ep/kms-shim-ca.pem", &shim_ca.write_as(&folder, "shim-ca")),
+        ];
+        let flags = [("--tls-cert", cert), ("--tls-key", key), ("--tls-client-ca", envoy_ca)];
+        let flags = flags.into_iter().flat_map(|(flag, file)| [flag.into(), file.into_os_string()]);
+        builder.tls(&files).unwrap().shim_arguments(flags).cluster("kms_shim", |cluster| {
+            change(&mut cluster["transport_socket"]["typed_config"]["common_tls_context"], &folder);
+        })
     });
     own.unwrap()
-}
-
-fn tls(common_tls_context: &Value) -> Value {
-    json!({
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-            "sni": "kms-shim",
-            "common_tls_context": common_tls_context,
-        },
-    })
-}
-
-/// Makes `who.pem` and `who-key.pem`.
-fn identity(ca: &Ca, name: &str, folder: &Path, who: &str) {
-    let identity = Identity::new(ca, name);
-    fs::write(folder.join(format!("{who}.pem")), identity.certificate).unwrap();
-    fs::write(folder.join(format!("{who}-key.pem")), identity.key).unwrap();
-}
-
-fn certificates(folder: &Path, who: &str) -> Value {
-    json!([{
-        "certificate_chain": { "filename": folder.join(format!("{who}.pem")) },
-        "private_key": { "filename": folder.join(format!("{who}-key.pem")) },
-    }])
 }

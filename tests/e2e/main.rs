@@ -25,6 +25,7 @@ mod replicas;
 mod round_trip;
 mod store_down;
 mod tampering;
+mod tls;
 mod traffic;
 mod unencrypted;
 mod versions;

@@ -1,7 +1,10 @@
 //! A small S3 client that shows everything: raw status, headers, and how much of a body came before a transfer broke.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -13,6 +16,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::{HeaderMap, Request, Response as HttpResponse};
+use ureq::tls::{Certificate, TlsConfig};
 use ureq::{Agent, Body, SendBody};
 
 /// What S3's clients leave as it is in an object key (Amazon S3 API Reference, "Authenticating Requests: UriEncode").
@@ -21,8 +25,10 @@ const OBJECT_KEY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// Where an S3 service is, and the credentials for it.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// `http://host:port`.
+    /// `http://host:port`, or `https://host:port`.
     pub url: String,
+    /// The certificate of the authority that vouches for it, in PEM. Needed with `https` only.
+    pub ca: Option<PathBuf>,
     /// The access key's id.
     pub access_key: String,
     /// The secret access key.
@@ -35,7 +41,7 @@ impl Endpoint {
     /// An endpoint in `us-east-1`.
     pub fn new(url: String, access_key: String, secret_key: String) -> Self {
         let region = "us-east-1".to_owned();
-        Self { url, access_key, secret_key, region }
+        Self { url, ca: None, access_key, secret_key, region }
     }
 
     /// `host:port`.
@@ -64,6 +70,7 @@ impl S3Client {
     /// A client for `bucket`. It opens a connection for each request, since tests break connections.
     pub fn new(endpoint: Endpoint, bucket: &str) -> Self {
         let config = Agent::config_builder()
+            .tls_config(trusting(endpoint.ca.as_deref()))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_idle_connections(0)
@@ -103,6 +110,15 @@ impl S3Client {
     fn call(&self, method: &str, path: String) -> Call<'_> {
         Call { client: self, method: method.to_owned(), path_and_query: path, headers: Vec::new() }
     }
+}
+
+/// Trusts this certificate authority, given in PEM, and nobody else.
+pub fn trusting(ca: Option<&Path>) -> TlsConfig {
+    let read = |file| Certificate::from_pem(&fs::read(file).expect("the CA's file")).expect("a certificate");
+    TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(ca.map(read).into_iter().collect::<Vec<_>>().into())
+        .build()
 }
 
 /// A request that is being put together.

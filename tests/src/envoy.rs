@@ -36,9 +36,15 @@ pub struct Configuration(Value);
 impl Configuration {
     /// Reads envoy/envoy.yaml.
     pub fn reference() -> Result<Self> {
-        let file = root().join("envoy/envoy.yaml");
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        Ok(Self(serde_saphyr::from_str(&text)?))
+        Ok(Self(serde_saphyr::from_str(&reference()?)?))
+    }
+
+    /// Reads envoy/envoy.yaml with the TLS in force that stands in it as comments, where they name these files. The files are
+    /// then those on the right.
+    pub fn reference_with_tls(files: &[(&str, &Path)]) -> Result<Self> {
+        let text = uncommented(&reference()?, |stanza| files.iter().any(|(name, _)| stanza.contains(name)));
+        let moved = files.iter().fold(text, |text, (name, file)| text.replace(name, &file.display().to_string()));
+        Ok(Self(serde_saphyr::from_str(&moved)?))
     }
 
     /// Says where the filter lies.
@@ -102,6 +108,11 @@ impl Configuration {
         Ok(fs::write(file, serde_json::to_vec_pretty(&self.0)?)?)
     }
 
+    /// Whether clients have to speak TLS.
+    fn has_tls(&mut self) -> bool {
+        self.listener()["filter_chains"][0].get("transport_socket").is_some()
+    }
+
     fn listener(&mut self) -> &mut Value {
         named(&mut self.0["static_resources"]["listeners"], "s3")
     }
@@ -116,6 +127,28 @@ impl Configuration {
         let manager = named(filters, "envoy.filters.network.http_connection_manager");
         &mut named(&mut manager["typed_config"]["http_filters"], "s3ep")["typed_config"]["config"]
     }
+}
+
+fn reference() -> Result<String> {
+    let file = root().join("envoy/envoy.yaml");
+    fs::read_to_string(&file).with_context(|| file.display().to_string())
+}
+
+/// The text with those commented `transport_socket`s in force that are wanted.
+fn uncommented(text: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+    let mut lines = text.lines().peekable();
+    let mut result = Vec::new();
+    while let Some(line) = lines.next() {
+        let mut stanza = vec![line];
+        if line.trim_start() == "# transport_socket:" {
+            stanza.extend(std::iter::from_fn(|| lines.next_if(|line| line.trim_start().starts_with('#'))));
+        }
+        match stanza.len() > 1 && is_wanted(&stanza.join("\n")) {
+            true => result.extend(stanza.iter().map(|line| line.replacen("# ", "", 1))),
+            false => result.extend(stanza.iter().map(|line| (*line).to_owned())),
+        }
+    }
+    result.join("\n")
 }
 
 /// The member of a list that has this name. The lists are those of envoy/envoy.yaml: a miss is a mistake there or here.
@@ -162,7 +195,7 @@ impl Envoy {
     pub fn start(
         setup: &Setup,
         folder: &Path,
-        configuration: &Configuration,
+        configuration: &mut Configuration,
         store: &Endpoint,
         keys: &Keys,
         client_secret: &str,
@@ -190,7 +223,8 @@ impl Envoy {
             let url = format!("http://{}", address.trim());
             ureq::get(format!("{url}/ready")).call().ok().map(|_| url)
         })?;
-        let url = format!("http://{}", listener_address(&admin_url)?);
+        let scheme = if configuration.has_tls() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener_address(&admin_url)?);
         Ok(Self { url, admin_url, process })
     }
 

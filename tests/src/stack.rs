@@ -54,6 +54,8 @@ pub struct Builder<'a> {
     port: u16,
     foreign_kms: Option<Keys>,
     shim_arguments: Vec<OsString>,
+    /// The certificate of the CA that clients know Envoy by, in PEM.
+    ca: Option<PathBuf>,
 }
 
 impl<'a> Builder<'a> {
@@ -66,6 +68,7 @@ impl<'a> Builder<'a> {
             port: 0,
             foreign_kms: None,
             shim_arguments: Vec::new(),
+            ca: None,
         })
     }
 
@@ -77,6 +80,19 @@ impl<'a> Builder<'a> {
     /// Envoy listens on this port instead of a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Puts the TLS in force that stands in envoy/envoy.yaml as comments, where they name these files, with those on the right.
+    /// Comes before other changes to the configuration.
+    pub fn tls(mut self, files: &[(&str, &Path)]) -> Result<Self> {
+        self.configuration = Configuration::reference_with_tls(files)?;
+        Ok(self)
+    }
+
+    /// Clients speak TLS, and know Envoy by a certificate of this CA, given in PEM.
+    pub fn trusted(mut self, ca: PathBuf) -> Self {
+        self.ca = Some(ca);
         self
     }
 
@@ -109,6 +125,7 @@ impl<'a> Builder<'a> {
     pub fn start(mut self, store: Store, mode: Mode) -> Result<Stack> {
         let (keys, shim) = self.keys(mode)?;
         let client = Endpoint::new(String::new(), "S3EPCLIENT".to_owned(), random_hex()?);
+        let client = Endpoint { ca: self.ca, ..client };
         self.configuration.set_port(self.port);
         let envoy = start_envoy(self.setup, self.folder.path(), self.configuration, &store, &keys, &client)?;
         let stack = Stack {
@@ -162,7 +179,7 @@ fn start_envoy(
     configuration.set_store(&store.endpoint);
     configuration.set_keys(keys);
     configuration.set_client(client);
-    Envoy::start(setup, folder, &configuration, &store.endpoint, keys, &client.secret_key)
+    Envoy::start(setup, folder, &mut configuration, &store.endpoint, keys, &client.secret_key)
 }
 
 /// The client, through this Envoy.
@@ -191,6 +208,7 @@ impl Stack {
         let endpoint = &self.client.endpoint;
         let mut command = Command::new(program);
         command
+            .envs(endpoint.ca.iter().map(|ca| ("AWS_CA_BUNDLE", ca)))
             .env("AWS_ENDPOINT_URL", &endpoint.url)
             .env("AWS_ACCESS_KEY_ID", &endpoint.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &endpoint.secret_key)

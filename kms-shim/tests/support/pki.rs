@@ -1,6 +1,6 @@
 //! Private CAs, made anew for each test; the end-to-end tests use this file too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -20,6 +20,13 @@ impl Ca {
     pub fn pem(&self) -> String {
         self.0.pem()
     }
+
+    /// Writes its certificate to `who.pem`, and gives the path.
+    pub fn write_as(&self, folder: &Path, who: &str) -> PathBuf {
+        let file = folder.join(format!("{who}.pem"));
+        std::fs::write(&file, self.pem()).unwrap();
+        file
+    }
 }
 
 /// A certificate and its key, in PEM.
@@ -33,12 +40,26 @@ pub struct Identity {
 impl Identity {
     /// A new one, which the CA gives to this host name or address.
     pub fn new(ca: &Ca, name: &str) -> Self {
+        Self::for_names(ca, &[name])
+    }
+
+    /// A new one for several host names and addresses.
+    pub fn for_names(ca: &Ca, names: &[&str]) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         // Not the issuer's, or it would be taken for self-signed.
-        params.distinguished_name.push(DnType::CommonName, name);
+        params.distinguished_name.push(DnType::CommonName, names[0]);
         let certificate = params.signed_by(&key, &ca.0).unwrap();
         Self { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    /// Writes `who.pem` and `who-key.pem`, and gives their paths.
+    pub fn write_as(&self, folder: &Path, who: &str) -> [PathBuf; 2] {
+        let files = [folder.join(format!("{who}.pem")), folder.join(format!("{who}-key.pem"))];
+        std::fs::write(&files[0], &self.certificate).unwrap();
+        std::fs::write(&files[1], &self.key).unwrap();
+        files
     }
 
     /// Writes `cert.pem` and `key.pem`.

@@ -5,14 +5,18 @@
 //! whole, which S3 never does and which these tests have to be able to see. So MinIO it is.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use ureq::Agent;
 
+use crate::client::{Endpoint, trusting};
 use crate::envoy_binary::on_path;
+use crate::pki::Identity;
 use crate::process::{Process, run};
+use crate::shim::write_secret;
 use crate::workspace::{cache_dir, lock_cache};
 
 const MODULE: &str = "github.com/minio/minio";
@@ -41,23 +45,37 @@ pub fn binary() -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// Serves objects in a folder below `folder` on a free port.
-pub fn serve(program: &Path, folder: &Path, access_key: &str, secret_key: &str) -> Result<(Process, SocketAddr)> {
+/// Where its certificate is looked for below its folder: without one it speaks plain HTTP.
+const CERTIFICATES: &str = "certificates";
+
+/// Gives a store in `folder` its certificate.
+pub fn certify(folder: &Path, identity: &Identity) -> Result<()> {
+    let certificates = folder.join(CERTIFICATES);
+    fs::create_dir_all(&certificates)?;
+    fs::write(certificates.join("public.crt"), &identity.certificate)?;
+    write_secret(&certificates.join("private.key"), &identity.key)
+}
+
+/// Serves objects in a folder below `folder` on a free port. `ca` vouches for its certificate, if it has one.
+pub fn serve(program: &Path, folder: &Path, endpoint: &mut Endpoint) -> Result<Process> {
     let objects = folder.join("full");
     fs::create_dir_all(&objects)?;
     // MinIO cannot say which port it got. Nobody else should take this one in the moment between.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut command = Command::new(program);
     command
-        .env("MINIO_ROOT_USER", access_key)
-        .env("MINIO_ROOT_PASSWORD", secret_key)
+        .env("MINIO_ROOT_USER", &endpoint.access_key)
+        .env("MINIO_ROOT_PASSWORD", &endpoint.secret_key)
         .env("MINIO_BROWSER", "off")
         .env("MINIO_UPDATE", "off")
         .env("MINIO_KMS_SECRET_KEY", KMS_KEY)
         .args(["server", "--quiet", "--address", &address.to_string(), "--certs-dir"])
-        .arg(folder.join("no-certificates"))
+        .arg(folder.join(CERTIFICATES))
         .arg(objects);
     let mut process = Process::spawn("minio", command, folder.join("minio.log"))?;
-    process.wait_until_ready(|| ureq::get(format!("http://{address}/minio/health/cluster")).call().ok())?;
-    Ok((process, address))
+    let scheme = if endpoint.ca.is_some() { "https" } else { "http" };
+    endpoint.url = format!("{scheme}://{address}");
+    let agent = Agent::config_builder().tls_config(trusting(endpoint.ca.as_deref())).build().new_agent();
+    process.wait_until_ready(|| agent.get(format!("{}/minio/health/cluster", endpoint.url)).call().ok())?;
+    Ok(process)
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::client::Endpoint;
+use crate::pki::Identity;
 use crate::process::Process;
 use crate::shim::random_hex;
 
@@ -46,13 +47,20 @@ impl Store {
 
     /// Starts the full store with its files in `folder`. `program` is from [`minio::binary`].
     pub fn full(program: &Path, folder: &Path) -> Result<Self> {
-        let (access_key, secret_key) = ("S3EPSTORE".to_owned(), random_hex()?);
-        let (process, address) = minio::serve(program, folder, &access_key, &secret_key)?;
-        Ok(Self {
-            endpoint: Endpoint::new(format!("http://{address}"), access_key, secret_key),
-            files: None,
-            process: Some(process),
-        })
+        Self::start_full(program, folder, None)
+    }
+
+    /// The same with TLS. `ca` is the file with the certificate of the CA that its own is of.
+    pub fn full_with_tls(program: &Path, folder: &Path, identity: &Identity, ca: PathBuf) -> Result<Self> {
+        minio::certify(folder, identity)?;
+        Self::start_full(program, folder, Some(ca))
+    }
+
+    fn start_full(program: &Path, folder: &Path, ca: Option<PathBuf>) -> Result<Self> {
+        let endpoint = Endpoint::new(String::new(), "S3EPSTORE".to_owned(), random_hex()?);
+        let mut endpoint = Endpoint { ca, ..endpoint };
+        let process = minio::serve(program, folder, &mut endpoint)?;
+        Ok(Self { endpoint, files: None, process: Some(process) })
     }
 
     /// A store that somebody else runs. Credentials come from the environment, and the region if it is
