@@ -97,6 +97,28 @@ fn the_kms_unwraps_another_dek() {
     }
 }
 
+/// Each of Envoy's two workers has a VM of its own, and asks for itself.
+#[test]
+fn readers_of_a_cold_object_share_an_unwrap() {
+    const READERS: u64 = 20;
+    let mut stack = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| builder).unwrap();
+    stack.client.put(OBJECT_KEY, b"plaintext").unwrap();
+    let cold = stack.replica(stacks::setup()).unwrap();
+    let shim = stack.shim.as_mut().unwrap();
+    shim.pause().unwrap();
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| cold.client.get(OBJECT_KEY).unwrap())).collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while cold.envoy.stat("cluster.s3.upstream_rq_total").unwrap_or(0) < READERS && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        shim.resume().unwrap();
+        readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap().body, b"plaintext"));
+    });
+    let asked = cold.envoy.stat("cluster.kms_shim.upstream_rq_total").unwrap();
+    assert!((1..=2).contains(&asked), "{asked} unwraps for {READERS} readers");
+}
+
 /// A stack whose KMS is at this address, and in whose store an object lies that was sealed with a real one.
 fn stack_with_kms(address: &str, change: impl FnOnce(&mut Value)) -> Stack {
     let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| {

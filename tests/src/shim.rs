@@ -8,6 +8,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use rustix::process::Signal;
+
 use crate::process::{Process, run};
 
 /// A running kms-shim.
@@ -47,6 +49,16 @@ impl Shim {
             Some(text.trim().to_owned()).filter(|address| !address.is_empty())
         })?;
         Ok(Self { address, token, keyset, process })
+    }
+
+    /// Makes it answer nothing until [`Shim::resume`]. What is sent to it waits.
+    pub fn pause(&mut self) -> Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Shim::pause`].
+    pub fn resume(&mut self) -> Result<()> {
+        self.process.signal(Signal::CONT)
     }
 
     /// Ends it; Envoy then finds nobody at its address.
