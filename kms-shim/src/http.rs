@@ -58,12 +58,12 @@ type Shared = State<Arc<Service>>;
 
 impl Service {
     /// The service over these KEKs, for callers with this token, within these limits.
-    pub fn new(keks: impl Into<Keks>, token: Token, limits: Limits) -> Arc<Self> {
+    pub fn new(keks: impl Into<Keks>, token: Token, limits: Limits, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             keks: keks.into(),
             token,
             admission: Admission::new(limits),
-            metrics: Metrics::new(),
+            metrics,
             readiness: Readiness::default(),
         })
     }

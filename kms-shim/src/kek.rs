@@ -20,6 +20,21 @@ pub trait Kek: Send + Sync + 'static {
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Secret, KekError>;
 }
 
+#[async_trait]
+impl<K: Kek + ?Sized> Kek for Box<K> {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    async fn wrap(&self, dek: &Secret, context: &Context) -> Result<Vec<u8>, KekError> {
+        (**self).wrap(dek, context).await
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Secret, KekError> {
+        (**self).unwrap(wrapped, context).await
+    }
+}
+
 /// Why a KEK did not wrap or unwrap.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -30,6 +30,24 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     in_flight: Gauge,
     kek_calls: Family<KekLabels, Histogram, fn() -> Histogram>,
+    retries: Family<ProviderLabels, Counter>,
+    open_circuits: Family<ProviderLabels, Gauge>,
+    remembered: Family<RememberedLabels, Counter>,
+}
+
+/// What is counted of one KEK across a network.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteKekMetrics {
+    /// Attempts after the first.
+    pub retries: Counter,
+    /// How many circuits are open: KEKs that are left alone because their KMS is down.
+    pub open_circuits: Gauge,
+    /// Unwraps whose DEK was in the cache.
+    pub dek_hits: Counter,
+    /// Unwraps that were refused again without asking.
+    pub refusal_hits: Counter,
+    /// Unwraps that the KMS was asked for.
+    pub misses: Counter,
 }
 
 /// What is asked of a KEK.
@@ -70,6 +88,17 @@ struct KekLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RememberedLabels {
+    provider: String,
+    answer: &'static str,
+}
+
 impl Metrics {
     /// All of them at zero.
     pub fn new() -> Self {
@@ -85,9 +114,20 @@ impl Metrics {
         registry.register("requests_in_flight", "Wrap and unwrap requests under way", in_flight.clone());
         let help = "Time that KEKs took to wrap and unwrap, retries included";
         registry.register_with_unit("kek_call", help, Unit::Seconds, kek_calls.clone());
+        let (retries, open_circuits, remembered) = Default::default();
+        register_remote(&mut registry, &retries, &open_circuits, &remembered);
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", build);
-        Self { registry: Arc::new(registry), requests, refusals, in_flight, kek_calls }
+        Self {
+            registry: Arc::new(registry),
+            requests,
+            refusals,
+            in_flight,
+            kek_calls,
+            retries,
+            open_circuits,
+            remembered,
+        }
     }
 
     /// Everything, as Prometheus reads it.
@@ -120,6 +160,32 @@ impl Metrics {
             KekLabels { provider: provider(kek).to_owned(), operation: operation.label(), outcome: outcome(failure) };
         self.kek_calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
+
+    /// The counters of a KEK across a network.
+    pub fn remote_kek(&self, kek: &str) -> RemoteKekMetrics {
+        let provider = || provider(kek).to_owned();
+        let remembered =
+            |answer| self.remembered.get_or_create_owned(&RememberedLabels { provider: provider(), answer });
+        RemoteKekMetrics {
+            retries: self.retries.get_or_create_owned(&ProviderLabels { provider: provider() }),
+            open_circuits: self.open_circuits.get_or_create_owned(&ProviderLabels { provider: provider() }),
+            dek_hits: remembered("dek"),
+            refusal_hits: remembered("refusal"),
+            misses: remembered("none"),
+        }
+    }
+}
+
+fn register_remote(
+    registry: &mut Registry,
+    retries: &Family<ProviderLabels, Counter>,
+    open_circuits: &Family<ProviderLabels, Gauge>,
+    remembered: &Family<RememberedLabels, Counter>,
+) {
+    registry.register("kek_retries", "Attempts of calls of KMSs after the first", retries.clone());
+    registry.register("kek_open_circuits", "KEKs left alone because their KMS is down", open_circuits.clone());
+    let help = "Unwraps by what was remembered of the same one: its DEK, a refusal, or none";
+    registry.register("kek_unwraps_remembered", help, remembered.clone());
 }
 
 impl Default for Metrics {

@@ -15,6 +15,7 @@ mod scripted;
 use std::time::Duration;
 
 use crate::kek::Kek;
+use crate::metrics::Metrics;
 
 pub use bounded::Bounded;
 pub use breaking::Breaking;
@@ -74,11 +75,12 @@ impl Default for Settings {
 }
 
 /// Puts a remote KEK behind all of it. A KEK in memory needs none.
-pub fn resilient<K: Kek>(kek: K, settings: &Settings) -> impl Kek + use<K> {
+pub fn resilient<K: Kek>(kek: K, settings: &Settings, metrics: &Metrics) -> impl Kek + use<K> {
+    let metrics = metrics.remote_kek(kek.id());
     let bounded = Bounded::new(kek, settings.concurrent, settings.attempt_timeout);
-    let retrying = Retrying::new(bounded, settings.deadline, settings.attempts);
-    let breaking = Breaking::new(retrying, settings.breaker);
-    Remembering::new(breaking, settings.refusals_for, settings.dek_cache)
+    let retrying = Retrying::new(bounded, settings.deadline, settings.attempts, metrics.retries.clone());
+    let breaking = Breaking::new(retrying, settings.breaker, metrics.open_circuits.clone());
+    Remembering::new(breaking, settings.refusals_for, settings.dek_cache, metrics)
 }
 
 #[cfg(test)]
@@ -94,14 +96,21 @@ mod tests {
         let asked_until_open = (settings.breaker.failures * settings.attempts) as usize;
         let script = vec![ErrorKind::Unavailable; asked_until_open];
         // The script ends with the last call that opens the circuit: were the KMS asked again, it would answer.
-        let kek = resilient(Scripted::failing(&script), &settings);
+        let metrics = Metrics::new();
+        let kek = resilient(Scripted::failing(&script), &settings, &metrics);
         for _ in 0..100 {
             let error = kek.unwrap(b"wrapped", &context()).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unavailable);
         }
+        let text = metrics.text().unwrap();
+        assert!(text.contains("\nkms_shim_kek_open_circuits{provider=\"scripted\"} 1\n"), "{text}");
+        assert!(text.contains("\nkms_shim_kek_retries_total{provider=\"scripted\"} 15\n"), "{text}");
+        // The script has ended with the call that opened the circuit.
         tokio::time::advance(settings.breaker.pause).await;
         for _ in 0..100 {
             assert!(kek.unwrap(b"wrapped", &context()).await.is_ok());
         }
+        let text = metrics.text().unwrap();
+        assert!(text.contains("\nkms_shim_kek_open_circuits{provider=\"scripted\"} 0\n"), "{text}");
     }
 }

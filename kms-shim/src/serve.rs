@@ -13,6 +13,7 @@ use crate::connections::Connections;
 use crate::http::{self, Service};
 use crate::kek::Kek;
 use crate::listen::{Bound, Listen};
+use crate::metrics::Metrics;
 use crate::tink::{Keyset, KeysetError, TinkKeysetKek};
 use crate::tls::{Tls, TlsError};
 
@@ -72,7 +73,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if address.is_remote() && tls.is_none() {
         tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
     }
-    let service = Service::new(kek, config.token, config.limits);
+    let service = Service::new(kek, config.token, config.limits, Metrics::new());
     let (stopping, stopped) = oneshot::channel::<()>();
     let operations = operations.map(|bound| tokio::spawn(serve_operations(service.clone(), bound, stopped)));
     let connections = Connections { router: http::router(service), tls };

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use kms_api::{ErrorKind, Secret};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::BreakerSettings;
@@ -16,9 +17,9 @@ pub struct Breaking<K> {
 }
 
 impl<K: Kek> Breaking<K> {
-    /// With a closed circuit: the KEK is asked.
-    pub fn new(kek: K, settings: BreakerSettings) -> Self {
-        Self { kek, breaker: Breaker::new(settings) }
+    /// With a closed circuit: the KEK is asked. Counts one more in `open_circuits` while it is not.
+    pub fn new(kek: K, settings: BreakerSettings, open_circuits: Gauge) -> Self {
+        Self { kek, breaker: Breaker::new(settings, open_circuits) }
     }
 
     async fn call<T>(&self, call: impl Future<Output = Result<T, KekError>>) -> Result<T, KekError> {
@@ -48,6 +49,7 @@ impl<K: Kek> Kek for Breaking<K> {
 
 struct Breaker {
     settings: BreakerSettings,
+    open_circuits: Gauge,
     circuit: Mutex<Circuit>,
 }
 
@@ -61,8 +63,8 @@ enum Circuit {
 }
 
 impl Breaker {
-    fn new(settings: BreakerSettings) -> Self {
-        Self { settings, circuit: Mutex::new(Circuit::Closed { failures: 0 }) }
+    fn new(settings: BreakerSettings, open_circuits: Gauge) -> Self {
+        Self { settings, open_circuits, circuit: Mutex::new(Circuit::Closed { failures: 0 }) }
     }
 
     /// Lets a call pass, or not.
@@ -84,6 +86,7 @@ impl Breaker {
 
     fn open(&self, circuit: &mut Circuit) {
         if matches!(circuit, Circuit::Closed { .. }) {
+            self.open_circuits.inc();
             tracing::error!(
                 seconds = self.settings.pause.as_secs_f32(),
                 "the KMS is down, and is left alone for a while"
@@ -109,6 +112,7 @@ impl Attempt<'_> {
                 *circuit = Circuit::Closed { failures: failures + 1 };
             }
             Circuit::HalfOpen if self.probes && answered => {
+                self.breaker.open_circuits.dec();
                 tracing::info!("the KMS is back");
                 *circuit = Circuit::Closed { failures: 0 };
             }
@@ -140,7 +144,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(5);
 
     fn breaking(kek: Scripted) -> Breaking<Scripted> {
-        Breaking::new(kek, BreakerSettings { failures: 3, pause: PAUSE })
+        Breaking::new(kek, BreakerSettings { failures: 3, pause: PAUSE }, Gauge::default())
     }
 
     async fn ask(kek: &Breaking<Scripted>) -> Result<(), ErrorKind> {

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::CacheSettings;
 use super::expiring::Expiring;
 use crate::kek::{Context, Kek, KekError};
+use crate::metrics::RemoteKekMetrics;
 
 /// How many refusals are remembered.
 const REFUSALS: usize = 4096;
@@ -23,22 +24,28 @@ pub struct Remembering<K> {
     refusals: Mutex<Expiring<Key, (ErrorKind, String)>>,
     /// A [`Secret`] is zeroized when it goes.
     deks: Mutex<Expiring<Key, Secret>>,
+    metrics: RemoteKekMetrics,
 }
 
 impl<K: Kek> Remembering<K> {
     /// Remembers refusals for so long, and DEKs as the cache's settings say.
-    pub fn new(kek: K, refusals_for: Duration, dek_cache: Option<CacheSettings>) -> Self {
+    pub fn new(kek: K, refusals_for: Duration, dek_cache: Option<CacheSettings>, metrics: RemoteKekMetrics) -> Self {
         let refusals = CacheSettings { entries: REFUSALS, ttl: refusals_for };
         let deks = dek_cache.unwrap_or(CacheSettings { entries: 0, ttl: Duration::ZERO });
-        Self { kek, refusals: Mutex::new(Expiring::new(refusals)), deks: Mutex::new(Expiring::new(deks)) }
+        Self { kek, refusals: Mutex::new(Expiring::new(refusals)), deks: Mutex::new(Expiring::new(deks)), metrics }
     }
 
     fn remembered(&self, key: &Key) -> Option<Result<Secret, KekError>> {
         if let Some(dek) = lock(&self.deks).entry(key) {
+            self.metrics.dek_hits.inc();
             return Some(Ok(dek.clone()));
         }
-        let mut refusals = lock(&self.refusals);
-        refusals.entry(key).map(|(kind, message)| Err(KekError::new(*kind, message)))
+        if let Some((kind, message)) = lock(&self.refusals).entry(key) {
+            self.metrics.refusal_hits.inc();
+            return Some(Err(KekError::new(*kind, message)));
+        }
+        self.metrics.misses.inc();
+        None
     }
 
     fn remember(&self, key: Key, outcome: &Result<Secret, KekError>) {
@@ -100,7 +107,7 @@ mod tests {
             (ErrorKind::Invalid, 1),
             (ErrorKind::Unavailable, 3),
         ] {
-            let kek = Remembering::new(Scripted::always(kind), TTL, None);
+            let kek = Remembering::new(Scripted::always(kind), TTL, None, RemoteKekMetrics::default());
             for _ in 0..3 {
                 let error = kek.unwrap(b"wrapped", &context()).await.unwrap_err();
                 assert_eq!((error.kind, error.message.as_str()), (kind, "told to fail"));
@@ -114,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_for_this_wrapped_dek_under_this_context() {
-        let kek = Remembering::new(Scripted::failing(&[ErrorKind::Denied]), TTL, None);
+        let kek = Remembering::new(Scripted::failing(&[ErrorKind::Denied]), TTL, None, RemoteKekMetrics::default());
         assert_eq!(unwrap(&kek, b"wrapped").await, Err(ErrorKind::Denied));
         assert!(unwrap(&kek, b"wrapped2").await.is_ok());
         let other = Context::new("2bucket", "object").unwrap();
@@ -127,7 +134,7 @@ mod tests {
     async fn a_dek_is_kept_only_if_that_was_asked_for_and_for_so_long() {
         let cache = CacheSettings { entries: 1, ttl: TTL };
         for (settings, asked) in [(None, 3), (Some(cache), 1)] {
-            let kek = Remembering::new(Scripted::failing(&[]), TTL, settings);
+            let kek = Remembering::new(Scripted::failing(&[]), TTL, settings, RemoteKekMetrics::default());
             for _ in 0..3 {
                 assert_eq!(unwrap(&kek, b"wrapped").await, Ok(dek()));
             }
@@ -135,6 +142,8 @@ mod tests {
             tokio::time::advance(TTL).await;
             assert_eq!(unwrap(&kek, b"wrapped").await, Ok(dek()));
             assert_eq!(kek.kek.asked(), asked + 1);
+            let metrics = (kek.metrics.dek_hits.get(), kek.metrics.misses.get());
+            assert_eq!(metrics, (3 - asked as u64, asked as u64 + 1));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kms_api::{ErrorKind, Secret};
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{sleep, timeout};
 
 use crate::kek::{Context, Kek, KekError};
@@ -18,12 +19,13 @@ pub struct Retrying<K> {
     kek: K,
     deadline: Duration,
     attempts: u32,
+    retries: Counter,
 }
 
 impl<K: Kek> Retrying<K> {
-    /// At most so many attempts, and all of them within the deadline.
-    pub fn new(kek: K, deadline: Duration, attempts: u32) -> Self {
-        Self { kek, deadline, attempts }
+    /// At most so many attempts, and all of them within the deadline. Counts those after the first.
+    pub fn new(kek: K, deadline: Duration, attempts: u32, retries: Counter) -> Self {
+        Self { kek, deadline, attempts, retries }
     }
 
     async fn call<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, KekError>
@@ -44,6 +46,7 @@ impl<K: Kek> Retrying<K> {
                 Err(error) if error.kind == ErrorKind::Unavailable && made < self.attempts => {
                     tracing::debug!(attempt = made, %error, "the KMS is asked again");
                     sleep(wait(made)).await;
+                    self.retries.inc();
                     made += 1;
                 }
                 outcome => return outcome,
@@ -97,7 +100,7 @@ mod tests {
             (&[Unavailable, Denied], Some(Denied), 2),
         ] {
             for wrap in [true, false] {
-                let kek = Retrying::new(Scripted::failing(script), DEADLINE, 3);
+                let kek = Retrying::new(Scripted::failing(script), DEADLINE, 3, Counter::default());
                 let failure = if wrap {
                     kek.wrap(&dek(), &context()).await.err()
                 } else {
@@ -111,14 +114,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_holds_for_all_attempts_together() {
-        let kek = Retrying::new(Scripted::always(ErrorKind::Unavailable), DEADLINE, u32::MAX);
+        let kek = Retrying::new(Scripted::always(ErrorKind::Unavailable), DEADLINE, u32::MAX, Counter::default());
         let start = Instant::now();
         let error = kek.unwrap(b"wrapped", &context()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert_eq!(start.elapsed().as_secs(), DEADLINE.as_secs());
         assert!(kek.kek.asked() > 2, "{}", kek.kek.asked());
 
-        let kek = Retrying::new(Scripted::slow(DEADLINE * 2), DEADLINE, 3);
+        let kek = Retrying::new(Scripted::slow(DEADLINE * 2), DEADLINE, 3, Counter::default());
         assert_eq!(kek.wrap(&dek(), &context()).await.unwrap_err().kind, ErrorKind::Unavailable);
     }
 

@@ -25,6 +25,7 @@ use kms_shim::http::{Service, router};
 use kms_shim::kek::{Context, Kek, KekError};
 use kms_shim::keks::Keks;
 use kms_shim::listen::Listen;
+use kms_shim::metrics::Metrics;
 use kms_shim::tink::{Keyset, TinkKeysetKek};
 use kms_shim::tls::Tls;
 use kms_shim::token::Token;
@@ -59,7 +60,7 @@ pub async fn start_with(listen: &str, keks: impl Into<Keks>, limits: Limits, tls
     let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
     let address = bound.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits);
+    let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits, Metrics::new());
     let connections = Connections { router: router(service), tls };
     let ended = tokio::spawn(connections.serve(bound, async { stopped.await.unwrap_or_default() }));
     Running { address, stop, ended }
