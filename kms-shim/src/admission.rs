@@ -1,4 +1,4 @@
-//! How many requests are taken on: at a time, and in a second.
+//! How much is taken on: connections and requests at a time, and requests in a second.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
@@ -7,13 +7,24 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// How many requests are taken on.
+/// How much is taken on.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// At a time.
-    pub concurrent: NonZeroU32,
-    /// In a second. None: any number.
+    /// Connections at a time.
+    pub connections: NonZeroU32,
+    /// Requests at a time.
+    pub requests: NonZeroU32,
+    /// Requests in a second. None: any number.
     pub rate: Option<Rate>,
+}
+
+impl Default for Limits {
+    /// Far more requests than a KMS takes, and far fewer than memory holds; no rate.
+    fn default() -> Self {
+        const CONNECTIONS: NonZeroU32 = NonZeroU32::new(1024).unwrap();
+        const REQUESTS: NonZeroU32 = NonZeroU32::new(512).unwrap();
+        Self { connections: CONNECTIONS, requests: REQUESTS, rate: None }
+    }
 }
 
 /// So many in a second in the long run, and so many at once after a pause.
@@ -44,7 +55,7 @@ pub struct Admission {
 impl Admission {
     /// With these limits.
     pub fn new(limits: Limits) -> Self {
-        let slots = usize::try_from(limits.concurrent.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let slots = usize::try_from(limits.requests.get()).unwrap_or(Semaphore::MAX_PERMITS);
         Self { slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)), rate: limits.rate.map(RateLimiter::new) }
     }
 
@@ -91,10 +102,10 @@ impl RateLimiter {
 mod tests {
     use super::*;
 
-    fn limits(concurrent: u32, rate: Option<(u32, u32)>) -> Limits {
+    fn limits(requests: u32, rate: Option<(u32, u32)>) -> Limits {
         let number = |number| NonZeroU32::new(number).unwrap();
         let rate = rate.map(|(per_second, burst)| Rate { per_second: number(per_second), burst: number(burst) });
-        Limits { concurrent: number(concurrent), rate }
+        Limits { requests: number(requests), rate, ..Limits::default() }
     }
 
     #[test]

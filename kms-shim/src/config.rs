@@ -18,9 +18,6 @@ use crate::token::{InvalidToken, Token};
 /// The environment variable that may hold the bearer token itself.
 pub const TOKEN_ENV: &str = "S3EP_KMS_SHIM_TOKEN";
 
-/// What is under way at a time by default: far more than a KMS takes, and far less than memory holds.
-const MAX_CONCURRENT_REQUESTS: NonZeroU32 = NonZeroU32::new(512).unwrap();
-
 /// What flags, environment and file can say. The file has these members in YAML or JSON, and no others; relative paths
 /// are taken from the working directory.
 #[derive(Debug, Default, Args, Deserialize)]
@@ -58,6 +55,10 @@ pub struct Settings {
     /// Address for /healthz, /readyz and /metrics alone, without TLS, which may be remote [default: none]
     #[arg(long, env = "S3EP_KMS_SHIM_OPERATIONS_LISTEN", value_name = "ADDRESS")]
     pub operations_listen: Option<Listen>,
+
+    /// Connections at a time; more wait [default: 1024]
+    #[arg(long, env = "S3EP_KMS_SHIM_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<NonZeroU32>,
 
     /// Wrap and unwrap requests under way at a time [default: 512]
     #[arg(long, env = "S3EP_KMS_SHIM_MAX_CONCURRENT_REQUESTS", value_name = "N")]
@@ -131,7 +132,7 @@ pub struct Config {
     pub token: Token,
     /// Where to serve health and metrics besides.
     pub operations_listen: Option<Listen>,
-    /// How many requests are taken on.
+    /// How much is taken on.
     pub limits: Limits,
     /// The keyset's file.
     pub keyset: PathBuf,
@@ -218,6 +219,7 @@ impl Settings {
             (None, Some(token), _) => parse_token(&token, TOKEN_ENV)?,
             (None, None, None) => return Err(ConfigError::NoToken),
         };
+        let limits = Limits::default();
         Ok(Config {
             listen,
             tls,
@@ -225,10 +227,8 @@ impl Settings {
             token,
             operations_listen: self.operations_listen.or(file.operations_listen),
             limits: Limits {
-                concurrent: self
-                    .max_concurrent_requests
-                    .or(file.max_concurrent_requests)
-                    .unwrap_or(MAX_CONCURRENT_REQUESTS),
+                connections: self.max_connections.or(file.max_connections).unwrap_or(limits.connections),
+                requests: self.max_concurrent_requests.or(file.max_concurrent_requests).unwrap_or(limits.requests),
                 rate: rate(self.rate_limit.or(file.rate_limit), self.rate_burst.or(file.rate_burst))?,
             },
             keyset: self.keyset.or(file.keyset).ok_or(ConfigError::NoKeyset)?,

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,9 +21,6 @@ use tokio::time::timeout;
 
 use crate::listen::Bound;
 use crate::tls::Tls;
-
-/// How many connections are served at a time; more wait in the operating system's queue.
-const MAX_CONNECTIONS: usize = 1024;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +41,8 @@ pub struct Connections {
     pub router: Router,
     /// TLS. None: plain HTTP.
     pub tls: Option<Tls>,
+    /// How many are served at a time; more wait in the operating system's queue.
+    pub max: NonZeroU32,
 }
 
 impl Connections {
@@ -63,12 +63,13 @@ impl Connections {
         L: Listener,
         L::Addr: Debug,
     {
+        let max = usize::try_from(self.max.get()).unwrap_or(usize::MAX);
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
         loop {
             tokio::select! {
-                (stream, peer) = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+                (stream, peer) = listener.accept(), if connections.len() < max => {
                     connections.spawn(self.clone().connection(stream, peer, stopped.clone()));
                 }
                 Some(_) = connections.join_next() => {}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::admission::Limits;
 use crate::config::{self, Config, ConfigError};
 use crate::connections::Connections;
 use crate::http::{self, Service};
@@ -76,7 +77,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let service = Service::new(kek, config.token, config.limits, Metrics::new());
     let (stopping, stopped) = oneshot::channel::<()>();
     let operations = operations.map(|bound| tokio::spawn(serve_operations(service.clone(), bound, stopped)));
-    let connections = Connections { router: http::router(service), tls };
+    let connections = Connections { router: http::router(service), tls, max: config.limits.connections };
     connections.serve(bound, stop).await;
     drop(stopping);
     if let Some(operations) = operations {
@@ -96,7 +97,8 @@ async fn serve_operations(service: Arc<Service>, bound: Bound, stopped: oneshot:
         Ok(address) => tracing::info!(%address, "listening for those who operate this"),
         Err(error) => tracing::warn!(%error, "listening for those who operate this"),
     }
-    let connections = Connections { router: http::operations_router(service), tls: None };
+    let connections =
+        Connections { router: http::operations_router(service), tls: None, max: Limits::default().connections };
     connections.serve(bound, async { drop(stopped.await) }).await;
 }
 
@@ -111,6 +113,8 @@ fn load_kek(config: &Config) -> Result<Box<dyn Kek>, ServeError> {
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Whoever has files to read again listens to SIGHUP too. It must not end a service that has none.
+    drop(signal(SignalKind::hangup())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use kms_shim::admission::{Limits, Rate};
 use kms_shim::listen::Listen;
-use support::{Answer, Counting, NO_LIMITS, get, keyset, post, request, send, start_with, wrap_request};
+use support::{Answer, Counting, NO_LIMITS, connect, get, keyset, post, request, send, start_with, wrap_request};
+use tokio::time::Instant;
 
 fn number(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
@@ -42,7 +43,7 @@ async fn more_than_the_rate_is_told_when_to_come_again() {
 #[tokio::test(start_paused = true)]
 async fn more_than_the_number_at_a_time_is_refused_at_once() {
     let kek = Counting::slow(Duration::from_secs(2));
-    let service = start_with("127.0.0.1:0", kek.boxed(), Limits { concurrent: number(2), ..NO_LIMITS }, None).await;
+    let service = start_with("127.0.0.1:0", kek.boxed(), Limits { requests: number(2), ..NO_LIMITS }, None).await;
     let address = service.address.clone();
     let under_way: Vec<_> = (0..2)
         .map(|_| {
@@ -64,4 +65,22 @@ async fn more_than_the_number_at_a_time_is_refused_at_once() {
     }
     assert_eq!(wrap(&address).await.status, 200);
     assert!(get(&address, "/metrics").await.text.contains("\nkms_shim_requests_in_flight 0\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_number_of_connections_wait_until_the_idle_are_cut() {
+    let limits = Limits { connections: number(2), ..NO_LIMITS };
+    let service = start_with("127.0.0.1:0", keyset(), limits, None).await;
+    let first = connect(&service.address).await;
+    let _second = connect(&service.address).await;
+    let start = Instant::now();
+    assert_eq!(get(&service.address, "/healthz").await.status, 200);
+    assert!(start.elapsed() >= Duration::from_secs(1), "it was served beside the others");
+
+    // They have been cut.
+    drop(first);
+    let _third = connect(&service.address).await;
+    let start = Instant::now();
+    assert_eq!(get(&service.address, "/healthz").await.status, 200);
+    assert!(start.elapsed() < Duration::from_secs(1), "it waited although there was room");
 }

@@ -44,6 +44,8 @@ async fn serves_until_a_signal_and_leaves_nothing_behind() {
             assert!(path.metadata().unwrap().file_type().is_socket());
         }
         assert_eq!(get(&address, "/readyz").await.status, 200);
+        shim.signal("-HUP");
+        assert_eq!(get(&address, "/readyz").await.status, 200);
         shim.signal(signal);
         let (status, log) = shim.wait();
         assert!(status.success(), "{listen} {signal}: {status} {log}");

@@ -54,14 +54,14 @@ pub async fn start_on(listen: &str, keks: impl Into<Keks>) -> Running {
 }
 
 /// As good as none, for a test.
-pub const NO_LIMITS: Limits = Limits { concurrent: NonZeroU32::MAX, rate: None };
+pub const NO_LIMITS: Limits = Limits { connections: NonZeroU32::MAX, requests: NonZeroU32::MAX, rate: None };
 
 pub async fn start_with(listen: &str, keks: impl Into<Keks>, limits: Limits, tls: Option<Tls>) -> Running {
     let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
     let address = bound.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits, Metrics::new());
-    let connections = Connections { router: router(service), tls };
+    let connections = Connections { router: router(service), tls, max: limits.connections };
     let ended = tokio::spawn(connections.serve(bound, async { stopped.await.unwrap_or_default() }));
     Running { address, stop, ended }
 }
