@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::io;
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::listen::Bound;
+use crate::metrics::Metrics;
 use crate::tls::Tls;
 
 /// How long a TLS handshake may take.
@@ -43,6 +45,8 @@ pub struct Connections {
     pub tls: Option<Tls>,
     /// How many are served at a time; more wait in the operating system's queue.
     pub max: NonZeroU32,
+    /// Where failed handshakes are counted.
+    pub metrics: Metrics,
 }
 
 impl Connections {
@@ -93,10 +97,17 @@ impl Connections {
         let Some(tls) = self.tls else {
             return serve_http(self.router, stream, stopped).await;
         };
-        match timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(self.router, stream, stopped).await,
-            Ok(Err(error)) => tracing::warn!(?peer, %error, "TLS handshake failed"),
-            Err(_) => tracing::warn!(?peer, "TLS handshake took too long"),
+        let failure = match timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => return serve_http(self.router, stream, stopped).await,
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        self.metrics.failed_handshake();
+        // Probes that only look whether the port is open hang up at once, every few seconds.
+        if failure.kind() == io::ErrorKind::UnexpectedEof {
+            tracing::debug!(?peer, error = %failure, "TLS handshake failed");
+        } else {
+            tracing::warn!(?peer, error = %failure, "TLS handshake failed");
         }
     }
 }

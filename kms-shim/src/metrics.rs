@@ -29,6 +29,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
     in_flight: Gauge,
+    failed_handshakes: Counter,
     kek_calls: Family<KekLabels, Histogram, fn() -> Histogram>,
     retries: Family<ProviderLabels, Counter>,
     open_circuits: Family<ProviderLabels, Gauge>,
@@ -102,32 +103,35 @@ struct RememberedLabels {
 impl Metrics {
     /// All of them at zero.
     pub fn new() -> Self {
-        let requests = Family::default();
-        let refusals = Family::default();
-        let in_flight = Gauge::default();
-        let latencies: fn() -> Histogram = || Histogram::new(LATENCIES);
-        let kek_calls = Family::new_with_constructor(latencies);
+        let unregistered = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            refusals: Family::default(),
+            in_flight: Gauge::default(),
+            failed_handshakes: Counter::default(),
+            kek_calls: Family::new_with_constructor(|| Histogram::new(LATENCIES)),
+            retries: Family::default(),
+            open_circuits: Family::default(),
+            remembered: Family::default(),
+        };
+        Self { registry: Arc::new(unregistered.registry()), ..unregistered }
+    }
 
+    fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("kms_shim");
-        registry.register("requests", "Wrap and unwrap requests answered", requests.clone());
-        registry.register("refusals", "Requests that were not looked at", refusals.clone());
-        registry.register("requests_in_flight", "Wrap and unwrap requests under way", in_flight.clone());
+        registry.register("requests", "Wrap and unwrap requests answered", self.requests.clone());
+        registry.register("refusals", "Requests that were not looked at", self.refusals.clone());
+        registry.register("requests_in_flight", "Wrap and unwrap requests under way", self.in_flight.clone());
+        registry.register("failed_handshakes", "TLS handshakes that failed", self.failed_handshakes.clone());
         let help = "Time that KEKs took to wrap and unwrap, retries included";
-        registry.register_with_unit("kek_call", help, Unit::Seconds, kek_calls.clone());
-        let (retries, open_circuits, remembered) = Default::default();
-        register_remote(&mut registry, &retries, &open_circuits, &remembered);
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The program", build);
-        Self {
-            registry: Arc::new(registry),
-            requests,
-            refusals,
-            in_flight,
-            kek_calls,
-            retries,
-            open_circuits,
-            remembered,
-        }
+        registry.register_with_unit("kek_call", help, Unit::Seconds, self.kek_calls.clone());
+        registry.register("kek_retries", "Attempts of calls of KMSs after the first", self.retries.clone());
+        let help = "KEKs left alone because their KMS is down";
+        registry.register("kek_open_circuits", help, self.open_circuits.clone());
+        let help = "Unwraps by what was remembered of the same one: its DEK, a refusal, or none";
+        registry.register("kek_unwraps_remembered", help, self.remembered.clone());
+        registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry
     }
 
     /// Everything, as Prometheus reads it.
@@ -153,6 +157,11 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
+    /// Counts a TLS handshake that failed.
+    pub fn failed_handshake(&self) {
+        self.failed_handshakes.inc();
+    }
+
     /// Counts a call of this KEK, and how long it took.
     pub fn kek_call<T>(&self, kek: &str, operation: Operation, result: &Result<T, KekError>, took: Duration) {
         let failure = result.as_ref().err().map(|error| error.kind);
@@ -174,18 +183,6 @@ impl Metrics {
             misses: remembered("none"),
         }
     }
-}
-
-fn register_remote(
-    registry: &mut Registry,
-    retries: &Family<ProviderLabels, Counter>,
-    open_circuits: &Family<ProviderLabels, Gauge>,
-    remembered: &Family<RememberedLabels, Counter>,
-) {
-    registry.register("kek_retries", "Attempts of calls of KMSs after the first", retries.clone());
-    registry.register("kek_open_circuits", "KEKs left alone because their KMS is down", open_circuits.clone());
-    let help = "Unwraps by what was remembered of the same one: its DEK, a refusal, or none";
-    registry.register("kek_unwraps_remembered", help, remembered.clone());
 }
 
 impl Default for Metrics {

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -74,11 +73,15 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if address.is_remote() && tls.is_none() {
         tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
     }
-    let service = Service::new(kek, config.token, config.limits, Metrics::new());
+    let metrics = Metrics::new();
+    let service = Service::new(kek, config.token, config.limits, metrics.clone());
+    let connections = |router, tls, max| Connections { router, tls, max, metrics: metrics.clone() };
     let (stopping, stopped) = oneshot::channel::<()>();
-    let operations = operations.map(|bound| tokio::spawn(serve_operations(service.clone(), bound, stopped)));
-    let connections = Connections { router: http::router(service), tls, max: config.limits.connections };
-    connections.serve(bound, stop).await;
+    let operations = operations.map(|bound| {
+        let router = http::operations_router(service.clone());
+        tokio::spawn(serve_operations(connections(router, None, Limits::default().connections), bound, stopped))
+    });
+    connections(http::router(service), tls, config.limits.connections).serve(bound, stop).await;
     drop(stopping);
     if let Some(operations) = operations {
         let _ = operations.await;
@@ -92,13 +95,11 @@ async fn bind(listen: &Listen) -> Result<Bound, ServeError> {
 }
 
 /// For as long as the other end of `stopped` is there: whoever operates the service can watch it stop.
-async fn serve_operations(service: Arc<Service>, bound: Bound, stopped: oneshot::Receiver<()>) {
+async fn serve_operations(connections: Connections, bound: Bound, stopped: oneshot::Receiver<()>) {
     match bound.address() {
         Ok(address) => tracing::info!(%address, "listening for those who operate this"),
         Err(error) => tracing::warn!(%error, "listening for those who operate this"),
     }
-    let connections =
-        Connections { router: http::operations_router(service), tls: None, max: Limits::default().connections };
     connections.serve(bound, async { drop(stopped.await) }).await;
 }
 

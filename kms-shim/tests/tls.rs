@@ -90,8 +90,11 @@ async fn a_client_gets_in_with_the_certificates_that_were_asked_for_alone() {
             assert_eq!(status.is_err(), !gets_in, "{status:?}");
         }
     }
+    let secure = async || secure(&mutual.address, &connector(&server_ca, Some(&known))).await.unwrap();
+    let metrics = send_over(secure().await, request("GET", "/metrics", None, "")).await.text;
+    assert!(metrics.contains("\nkms_shim_failed_handshakes_total 4\n"), "{metrics}");
     // The token is asked for as well.
-    let stream = secure(&mutual.address, &connector(&server_ca, Some(&known))).await.unwrap();
+    let stream = secure().await;
     let answer = send_over(stream, request("POST", "/v1/wrap", None, wrap_request(&[7; 32]).to_string())).await;
     assert_eq!(answer.failure(), (401, "denied"));
 }

@@ -60,8 +60,9 @@ pub async fn start_with(listen: &str, keks: impl Into<Keks>, limits: Limits, tls
     let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
     let address = bound.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits, Metrics::new());
-    let connections = Connections { router: router(service), tls, max: limits.connections };
+    let metrics = Metrics::new();
+    let service = Service::new(keks, Token::new(TOKEN).unwrap(), limits, metrics.clone());
+    let connections = Connections { router: router(service), tls, max: limits.connections, metrics };
     let ended = tokio::spawn(connections.serve(bound, async { stopped.await.unwrap_or_default() }));
     Running { address, stop, ended }
 }
