@@ -41,6 +41,25 @@ fn kms_shim_is_down() {
 }
 
 #[test]
+fn kms_shim_is_asked_more_often_than_it_takes() {
+    let limited = ["--rate-limit", "1", "--rate-burst", "1"];
+    let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| builder.shim_arguments(limited));
+    let stack = own.unwrap();
+    let _logs = LogsOnPanic(&stack);
+    let puts: Vec<_> = thread::scope(|scope| {
+        let put = |number: usize| stack.client.object("PUT", &format!("kms/{number}")).send(b"plaintext").unwrap();
+        let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || put(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(puts.iter().any(|put| put.status == 200) && puts.iter().any(|put| put.status == 503), "{puts:?}");
+    for (number, put) in puts.iter().enumerate() {
+        let stored = stack.direct.object("HEAD", &format!("kms/{number}")).send(&[]).unwrap().status;
+        assert_eq!(stored, if put.status == 200 { 200 } else { 404 }, "{number}");
+        assert!(put.status == 200 || put.error_code().unwrap() == "ServiceUnavailable", "{put:?}");
+    }
+}
+
+#[test]
 fn the_token_is_wrong() {
     on(StoreKind::Embedded, Mode::Envelope, |shared| {
         let address = shared.shim.as_ref().unwrap().address.clone();
