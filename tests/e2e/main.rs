@@ -24,6 +24,7 @@ mod refusals;
 mod replicas;
 mod round_trip;
 mod store_down;
+mod stores;
 mod tampering;
 mod tls;
 mod traffic;

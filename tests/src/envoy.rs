@@ -117,6 +117,12 @@ impl Configuration {
         named(&mut self.0["static_resources"]["listeners"], "s3")
     }
 
+    /// Puts a cluster in the place of the one that has its name.
+    pub fn set_cluster(&mut self, cluster: Value) {
+        let name = cluster["name"].as_str().expect("a name").to_owned();
+        *self.cluster(&name) = cluster;
+    }
+
     /// The cluster of this name.
     pub fn cluster(&mut self, name: &str) -> &mut Value {
         named(&mut self.0["static_resources"]["clusters"], name)
