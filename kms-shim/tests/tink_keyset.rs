@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use kms_api::{ErrorKind, Secret};
 use kms_shim::kek::{Context, Kek, KekError};
 use kms_shim::keygen;
-use kms_shim::tink::{Keyset, TinkKeysetKek};
+use kms_shim::tink::{EncryptedKeyset, Keyset, TinkKeysetKek};
 use serde_json::{Value, json};
 
 fn load(keyset: &str) -> Result<TinkKeysetKek, String> {
@@ -143,6 +143,54 @@ fn a_keyset_that_cannot_be_used_is_refused_and_says_why() {
         assert!(error.contains(reason), "{name}: {error}");
         assert!(!error.contains("do not show") && !error.contains(&STANDARD.encode(SECRET)[..12]), "{name}: {error}");
     }
+}
+
+/// The keyset's JSON, as values.
+fn json_of(keyset: &Keyset) -> Value {
+    serde_json::from_str(&keyset.to_json().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_keyset_comes_back_as_it_was_encrypted_and_only_from_its_kek() {
+    let kek = load(&keygen::keyset().unwrap()).unwrap();
+    let destroyed = json!({"status": "DESTROYED", "keyId": 2, "outputPrefixType": "CRUNCHY"});
+    let disabled = with(key(3, &aes_gcm_key(&[3; 32])), "/status", json!("DISABLED"));
+    let raw = with(key(4, &aes_gcm_key(&[4; 16])), "/outputPrefixType", json!("RAW"));
+    let keys = [key(1, &aes_gcm_key(&[1; 32])), destroyed, disabled, raw];
+    let keyset = Keyset::from_json(&json!({"primaryKeyId": 1, "key": keys}).to_string()).unwrap();
+
+    let encrypted = EncryptedKeyset::encrypt(&keyset, &kek).await.unwrap().to_json().unwrap();
+    let info: Value = serde_json::from_str(&encrypted).unwrap();
+    assert_eq!(info["keysetInfo"]["keyInfo"].as_array().unwrap().len(), 4);
+    assert_eq!(info["keysetInfo"]["primaryKeyId"], 1);
+    assert!(!encrypted.contains(&STANDARD.encode([1; 31])[..40]), "{encrypted}");
+    let decrypted = EncryptedKeyset::from_json(&encrypted).unwrap().decrypt(&kek).await.unwrap();
+    assert_eq!(json_of(&decrypted), json_of(&keyset));
+
+    let other = load(&keygen::keyset().unwrap()).unwrap();
+    let refused = EncryptedKeyset::from_json(&encrypted).unwrap().decrypt(&other).await.unwrap_err();
+    assert!(refused.to_string().contains("tink-keyset:test: the wrapped DEK belongs to another"), "{refused}");
+    // A wrapped DEK is no keyset, even if somebody gets the service to wrap one.
+    let context = Context::new("bucket", "key").unwrap();
+    let smuggled = kek.wrap(&Secret::new(encrypted.into_bytes()), &context).await.unwrap();
+    let smuggled = json!({"encryptedKeyset": STANDARD.encode(smuggled)}).to_string();
+    assert!(EncryptedKeyset::from_json(&smuggled).unwrap().decrypt(&kek).await.is_err());
+}
+
+#[tokio::test]
+async fn encrypted_keysets_interoperate_with_a_live_tink_both_ways() {
+    let Some(tink) = Tink::find() else { return };
+    let kek_json = keygen::keyset().unwrap();
+    let kek = load(&kek_json).unwrap();
+    let keyset = Keyset::generate().unwrap();
+
+    let ours = EncryptedKeyset::encrypt(&keyset, &kek).await.unwrap().to_json().unwrap();
+    let theirs = tink.exchange("decrypt-keyset", json!({"kek": *kek_json, "keyset": ours}));
+    assert_eq!(theirs, json_of(&keyset));
+
+    let theirs = tink.run("encrypt-keyset", json!({"kek": *kek_json, "keyset": *keyset.to_json().unwrap()}));
+    let ours = EncryptedKeyset::from_json(&theirs).unwrap().decrypt(&kek).await.unwrap();
+    assert_eq!(json_of(&ours), json_of(&keyset));
 }
 
 #[test]

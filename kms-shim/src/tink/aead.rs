@@ -53,6 +53,11 @@ impl Aead {
         prefixed.into_iter().chain(raw).find_map(|key| key.decrypt(ciphertext, associated_data))
     }
 
+    /// The id of the key that encrypts.
+    pub fn primary_key_id(&self) -> u32 {
+        self.primary.id
+    }
+
     fn keys(&self) -> impl Iterator<Item = &AeadKey> {
         std::iter::once(&self.primary).chain(&self.others)
     }

@@ -67,9 +67,11 @@ struct AesGcmKey {
 /// A keyset that cannot be used. No message quotes the file, which may hold keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysetError {
-    /// The file is not the JSON of a keyset in clear; encrypted keysets look different.
-    #[error("not a Tink JSON keyset in clear: {problem} at line {line}, column {column}")]
+    /// The file is not the JSON of a keyset of this kind; keysets in clear and encrypted ones look different.
+    #[error("not a Tink JSON keyset {form}: {problem} at line {line}, column {column}")]
     Json {
+        /// What was expected: one in clear, or an encrypted one.
+        form: &'static str,
         /// What is wrong with it.
         problem: &'static str,
         /// Line, from 1.
@@ -77,6 +79,12 @@ pub enum KeysetError {
         /// Column, from 1.
         column: usize,
     },
+    /// What an encrypted keyset decrypts to is no keyset.
+    #[error("what is encrypted in the file is not a Tink keyset")]
+    Binary,
+    /// No key has this id, or it is not enabled.
+    #[error("the keyset has no enabled key {0}")]
+    NoSuchKey(u32),
     /// No enabled key is the primary, or more than one.
     #[error("the primary key {0} must be there exactly once, and be enabled")]
     Primary(u32),
@@ -107,33 +115,34 @@ pub enum KeysetError {
 impl Keyset {
     /// A new keyset with one AES-256-GCM key of output prefix type `TINK`.
     pub fn generate() -> Result<Self, KeysetError> {
-        let mut key_value = Zeroizing::new(vec![0; KEY_LEN]);
-        getrandom::fill(&mut key_value)?;
-        let value = AesGcmKey { version: 0, key_value: key_value.to_vec() }.encode_to_vec();
-        // Tink takes 0 for "no id".
-        let key_id = getrandom::u32()?.max(1);
-        Ok(Self {
-            primary_key_id: key_id,
-            key: vec![Key {
-                key_data: Some(KeyData {
-                    type_url: AES_GCM_KEY.to_owned(),
-                    value: Secret::new(value),
-                    key_material_type: "SYMMETRIC".to_owned(),
-                }),
-                status: Status::Enabled,
-                key_id,
-                output_prefix_type: OutputPrefixType::Tink,
-            }],
-        })
+        let key = Key::generate()?;
+        Ok(Self { primary_key_id: key.key_id, key: vec![key] })
+    }
+
+    /// Adds a new key, which unwraps, but does not wrap until it is [promoted](Self::promote). Returns its id.
+    pub fn add_key(&mut self) -> Result<u32, KeysetError> {
+        let mut key = Key::generate()?;
+        while self.key.iter().any(|other| other.key_id == key.key_id) {
+            key = Key::generate()?;
+        }
+        let key_id = key.key_id;
+        self.key.push(key);
+        Ok(key_id)
+    }
+
+    /// Lets the key of this id wrap.
+    pub fn promote(&mut self, key_id: u32) -> Result<(), KeysetError> {
+        let is_enabled = self.key.iter().any(|key| key.key_id == key_id && key.status == Status::Enabled);
+        if !is_enabled {
+            return Err(KeysetError::NoSuchKey(key_id));
+        }
+        self.primary_key_id = key_id;
+        Ok(())
     }
 
     /// Reads the JSON. What its keys are worth shows when an [`Aead`](super::Aead) is made of it.
     pub fn from_json(json: &str) -> Result<Self, KeysetError> {
-        serde_json::from_str(json).map_err(|error| KeysetError::Json {
-            problem: crate::json::problem(&error),
-            line: error.line(),
-            column: error.column(),
-        })
+        serde_json::from_str(json).map_err(|error| KeysetError::json("in clear", &error))
     }
 
     /// The JSON as Tink's libraries write it.
@@ -142,7 +151,30 @@ impl Keyset {
     }
 }
 
+impl KeysetError {
+    pub(super) fn json(form: &'static str, error: &serde_json::Error) -> Self {
+        Self::Json { form, problem: crate::json::problem(error), line: error.line(), column: error.column() }
+    }
+}
+
 impl Key {
+    fn generate() -> Result<Self, KeysetError> {
+        let mut key_value = Zeroizing::new(vec![0; KEY_LEN]);
+        getrandom::fill(&mut key_value)?;
+        let value = AesGcmKey { version: 0, key_value: key_value.to_vec() }.encode_to_vec();
+        Ok(Self {
+            key_data: Some(KeyData {
+                type_url: AES_GCM_KEY.to_owned(),
+                value: Secret::new(value),
+                key_material_type: "SYMMETRIC".to_owned(),
+            }),
+            status: Status::Enabled,
+            // Tink takes 0 for "no id".
+            key_id: getrandom::u32()?.max(1),
+            output_prefix_type: OutputPrefixType::Tink,
+        })
+    }
+
     /// The raw AES-256 key.
     pub(super) fn aes_256_key(&self) -> Result<Zeroizing<[u8; KEY_LEN]>, KeysetError> {
         let key_id = self.key_id;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use kms_api::{ErrorKind, Secret};
@@ -10,20 +11,40 @@ use serde::Deserialize;
 use super::{Aead, Keyset, KeysetError};
 use crate::kek::{Context, Kek, KekError};
 
+/// What a keyset's id begins with.
+pub const SCHEME: &str = "tink-keyset:";
+
 const MAX_NAME_LEN: usize = 128;
 
 /// A Tink keyset that wraps DEKs. Its id is `tink-keyset:` and the keyset's configured name, so that the file may move
-/// and its primary key may change while the id stays.
-#[derive(Debug)]
+/// and its primary key may change while the id stays. Clones have their keys in common.
+#[derive(Debug, Clone)]
 pub struct TinkKeysetKek {
     id: String,
-    aead: Aead,
+    aead: Arc<RwLock<Arc<Aead>>>,
 }
 
 impl TinkKeysetKek {
     /// Takes the keyset's enabled keys.
     pub fn new(name: &KeysetName, keyset: &Keyset) -> Result<Self, KeysetError> {
-        Ok(Self { id: format!("tink-keyset:{name}"), aead: Aead::try_from(keyset)? })
+        let aead = Arc::new(Aead::try_from(keyset)?);
+        Ok(Self { id: format!("{SCHEME}{name}"), aead: Arc::new(RwLock::new(aead)) })
+    }
+
+    /// Takes this keyset's enabled keys instead, for all clones. Calls under way end with the keys that they began with.
+    pub fn replace(&self, keyset: &Keyset) -> Result<(), KeysetError> {
+        let aead = Arc::new(Aead::try_from(keyset)?);
+        *self.aead.write().unwrap_or_else(PoisonError::into_inner) = aead;
+        Ok(())
+    }
+
+    /// The id of the key that wraps.
+    pub fn primary_key_id(&self) -> u32 {
+        self.aead().primary_key_id()
+    }
+
+    fn aead(&self) -> Arc<Aead> {
+        self.aead.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -34,12 +55,12 @@ impl Kek for TinkKeysetKek {
     }
 
     async fn wrap(&self, dek: &Secret, context: &Context) -> Result<Vec<u8>, KekError> {
-        let wrapped = self.aead.encrypt(dek.expose(), &context.canonical_bytes());
+        let wrapped = self.aead().encrypt(dek.expose(), &context.canonical_bytes());
         wrapped.map_err(|error| KekError::new(ErrorKind::Unavailable, error.to_string()))
     }
 
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Secret, KekError> {
-        self.aead.decrypt(wrapped, &context.canonical_bytes()).ok_or_else(|| {
+        self.aead().decrypt(wrapped, &context.canonical_bytes()).ok_or_else(|| {
             let message = "the wrapped DEK belongs to another bucket or key, or was altered, \
                            or its key is not in the keyset or not enabled";
             KekError::new(ErrorKind::ContextMismatch, message)

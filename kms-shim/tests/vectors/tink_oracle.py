@@ -3,6 +3,7 @@
     tink_oracle.py vectors > tink_keyset.json     the committed vectors: fixed keysets, fresh nonces
     tink_oracle.py keyset                         a new AES256_GCM keyset
     tink_oracle.py wrap | unwrap                  {"keyset", "bucket", "key", "dek" | "wrapped"} in, {"wrapped" | "dek"} out
+    tink_oracle.py encrypt-keyset | decrypt-keyset  {"kek", "keyset"} in, both keysets' JSON; the keyset in its other form out
     tink_oracle.py --check                        exit status 0 if Tink is installed
 
 Binary values are standard base64.
@@ -101,6 +102,16 @@ def serve(command):
     return {"dek": b64(keys.decrypt(base64.b64decode(request["wrapped"]), aad))}
 
 
+def convert(command):
+    request = json.load(sys.stdin)
+    kek = primitive(request["kek"])
+    if command == "encrypt-keyset":
+        handle = json_proto_keyset_format.parse(request["keyset"], secret_key_access.TOKEN)
+        return json_proto_keyset_format.serialize_encrypted(handle, kek, b"")
+    handle = json_proto_keyset_format.parse_encrypted(request["keyset"], kek, b"")
+    return json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+
+
 def main():
     aead.register()
     command = sys.argv[1]
@@ -111,6 +122,8 @@ def main():
         print(json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
     elif command in ("wrap", "unwrap"):
         print(json.dumps(serve(command)))
+    elif command in ("encrypt-keyset", "decrypt-keyset"):
+        print(convert(command))
     elif command != "--check":
         sys.exit(__doc__)
 
