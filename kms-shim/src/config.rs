@@ -1,5 +1,7 @@
 //! The configuration: flags before environment before file before defaults, all in one schema.
 
+mod keks;
+
 use std::fmt;
 use std::io;
 use std::num::NonZeroU32;
@@ -10,10 +12,13 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::admission::{Limits, Rate};
+use crate::kms::{KmsUri, VaultSettings};
 use crate::listen::Listen;
 use crate::tink::KeysetName;
 use crate::tls::TlsFiles;
 use crate::token::{InvalidToken, Token};
+
+pub use keks::{InvalidKekUri, KekSource, KekUri, KeysetSource};
 
 /// The environment variable that may hold the bearer token itself.
 pub const TOKEN_ENV: &str = "S3EP_KMS_SHIM_TOKEN";
@@ -72,13 +77,27 @@ pub struct Settings {
     #[arg(long, env = "S3EP_KMS_SHIM_RATE_BURST", value_name = "N")]
     pub rate_burst: Option<NonZeroU32>,
 
-    /// Tink JSON keyset in clear, with AES-256-GCM keys
+    /// KEKs: the first wraps, each unwraps what it wrapped. aws-kms://…, hcvault://…, or tink-keyset:NAME for the keyset,
+    /// which otherwise comes first. To be repeated, or with commas
+    #[arg(long, env = "S3EP_KMS_SHIM_KEK_URI", value_name = "URI", value_delimiter = ',')]
+    #[serde(deserialize_with = "keks::one_or_more")]
+    pub kek_uri: Vec<KekUri>,
+
+    /// Tink JSON keyset with AES-256-GCM keys, in clear unless --keyset-kek-uri is given
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET", value_name = "FILE")]
     pub keyset: Option<PathBuf>,
 
     /// Name of the keyset in the KEK's id, tink-keyset:NAME, which is stored with every object [default: default]
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_NAME", value_name = "NAME")]
     pub keyset_name: Option<KeysetName>,
+
+    /// Key of a KMS that encrypts the keyset
+    #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
+    pub keyset_kek_uri: Option<KmsUri>,
+
+    /// How to reach Vault or OpenBao, and as whom.
+    #[command(flatten)]
+    pub vault: VaultSettings,
 
     /// Log what is at least this important [default: info]
     #[arg(long, env = "S3EP_KMS_SHIM_LOG_LEVEL", value_name = "LEVEL")]
@@ -134,10 +153,10 @@ pub struct Config {
     pub operations_listen: Option<Listen>,
     /// How much is taken on.
     pub limits: Limits,
-    /// The keyset's file.
-    pub keyset: PathBuf,
-    /// The keyset's name in the KEK's id.
-    pub keyset_name: KeysetName,
+    /// The KEKs, at least one. The first wraps.
+    pub keks: Vec<KekSource>,
+    /// How to reach Vault, and as whom.
+    pub vault: VaultSettings,
     /// How important a log line must be.
     pub log_level: LogLevel,
     /// The form of the log.
@@ -174,9 +193,15 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: InvalidToken,
     },
-    /// Nothing says which keyset.
-    #[error("no keyset: give --keyset (`kms-shim keygen keyset` makes one)")]
-    NoKeyset,
+    /// Nothing says which KEK.
+    #[error("no KEK: give --kek-uri or --keyset (`kms-shim keygen keyset` makes one)")]
+    NoKek,
+    /// A keyset is named that has no file.
+    #[error("there is no keyset {0}: give its --keyset and --keyset-name")]
+    UnknownKeyset(KeysetName),
+    /// A key is to encrypt a keyset that is not there.
+    #[error("--keyset-kek-uri is for a --keyset")]
+    KekWithoutKeyset,
     /// Other machines could read DEKs off the wire.
     #[error(
         "{0} is not a loopback address: DEKs would cross the network in clear; \
@@ -220,6 +245,12 @@ impl Settings {
             (None, None, None) => return Err(ConfigError::NoToken),
         };
         let limits = Limits::default();
+        let keyset = keyset(
+            self.keyset.or(file.keyset),
+            self.keyset_name.or(file.keyset_name),
+            self.keyset_kek_uri.or(file.keyset_kek_uri),
+        )?;
+        let uris = if self.kek_uri.is_empty() { file.kek_uri } else { self.kek_uri };
         Ok(Config {
             listen,
             tls,
@@ -231,8 +262,8 @@ impl Settings {
                 requests: self.max_concurrent_requests.or(file.max_concurrent_requests).unwrap_or(limits.requests),
                 rate: rate(self.rate_limit.or(file.rate_limit), self.rate_burst.or(file.rate_burst))?,
             },
-            keyset: self.keyset.or(file.keyset).ok_or(ConfigError::NoKeyset)?,
-            keyset_name: self.keyset_name.or(file.keyset_name).unwrap_or_default(),
+            keks: keks::order(&uris, keyset)?,
+            vault: self.vault.or(file.vault),
             log_level: self.log_level.or(file.log_level).unwrap_or_default(),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
@@ -264,6 +295,17 @@ fn check_exposure(listen: &Listen, tls: bool, allow_remote_plaintext: bool) -> R
         Listen::Unix(_) if tls => Err(ConfigError::TlsOnSocket(listen.clone())),
         _ if listen.is_remote() && !tls && !allow_remote_plaintext => Err(ConfigError::RemotePlaintext(listen.clone())),
         _ => Ok(()),
+    }
+}
+
+fn keyset(
+    path: Option<PathBuf>,
+    name: Option<KeysetName>,
+    kek: Option<KmsUri>,
+) -> Result<Option<KeysetSource>, ConfigError> {
+    match (path, kek) {
+        (None, Some(_)) => Err(ConfigError::KekWithoutKeyset),
+        (path, kek) => Ok(path.map(|path| KeysetSource { path, name: name.unwrap_or_default(), kek })),
     }
 }
 

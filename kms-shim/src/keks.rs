@@ -1,6 +1,13 @@
 //! All KEKs of the service: the first wraps, each unwraps what it wrapped.
 
+use std::path::PathBuf;
+
+use crate::config::{KekSource, KeysetSource};
 use crate::kek::Kek;
+use crate::kms::{self, KmsUri, OpenError, VaultSettings};
+use crate::metrics::Metrics;
+use crate::resilience::{Settings, resilient};
+use crate::tink::{KeysetFile, KeysetFileError};
 
 /// One KEK or several, of different ids.
 pub struct Keks {
@@ -12,6 +19,65 @@ pub struct Keks {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("two KEKs have the id {0}")]
 pub struct SameId(String);
+
+/// Why there are no KEKs.
+#[derive(Debug, thiserror::Error)]
+pub enum KeksError {
+    /// A KMS's key cannot be used.
+    #[error("{uri}: {error}")]
+    Kms {
+        /// The key.
+        uri: KmsUri,
+        /// What is wrong with it.
+        error: OpenError,
+    },
+    /// The keyset cannot be used.
+    #[error(transparent)]
+    Keyset(#[from] KeysetFileError),
+    /// KEKs that nobody could tell apart.
+    #[error(transparent)]
+    SameId(#[from] SameId),
+    /// There must be one.
+    #[error("no KEK")]
+    None,
+}
+
+/// Opens these KEKs. A keyset's file is watched from then on.
+pub async fn open(sources: &[KekSource], vault: &VaultSettings, metrics: &Metrics) -> Result<Keks, KeksError> {
+    let mut keks = Vec::new();
+    for source in sources {
+        keks.push(match source {
+            KekSource::Kms(uri) => open_resilient(uri, vault, metrics).await?,
+            KekSource::Keyset(KeysetSource { path, name, kek }) => {
+                let kek = match kek {
+                    Some(uri) => Some(open_resilient(uri, vault, metrics).await?),
+                    None => None,
+                };
+                Box::new(KeysetFile::new(path.clone(), kek).watch(name).await?)
+            }
+        });
+    }
+    let mut keks = keks.into_iter();
+    let first = keks.next().ok_or(KeksError::None)?;
+    Ok(Keks::new(first, keks.collect())?)
+}
+
+/// The file of a keyset, for one who makes or changes it.
+pub async fn keyset_file(path: PathBuf, kek: Option<&KmsUri>, vault: &VaultSettings) -> Result<KeysetFile, KeksError> {
+    let kek = match kek {
+        Some(uri) => Some(open_kms(uri, vault).await?),
+        None => None,
+    };
+    Ok(KeysetFile::new(path, kek))
+}
+
+async fn open_resilient(uri: &KmsUri, vault: &VaultSettings, metrics: &Metrics) -> Result<Box<dyn Kek>, KeksError> {
+    Ok(Box::new(resilient(open_kms(uri, vault).await?, &Settings::default(), metrics)))
+}
+
+async fn open_kms(uri: &KmsUri, vault: &VaultSettings) -> Result<Box<dyn Kek>, KeksError> {
+    kms::open(uri, vault).await.map_err(|error| KeksError::Kms { uri: uri.clone(), error })
+}
 
 impl Keks {
     /// Takes the KEK that wraps, and others that only unwrap.

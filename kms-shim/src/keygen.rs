@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::tink::{Keyset, KeysetError};
+use crate::keks::{self, KeksError};
+use crate::kms::{KmsUri, VaultSettings};
+use crate::tink::{Keyset, KeysetError, KeysetFileError};
 
 /// Length of a direct mode master key in bytes.
 const MASTER_KEY_LEN: usize = 32;
@@ -18,6 +20,12 @@ pub enum KeygenError {
     /// The keyset could not be made.
     #[error(transparent)]
     Keyset(#[from] KeysetError),
+    /// The keyset's file could not be read, written or encrypted.
+    #[error(transparent)]
+    File(#[from] KeysetFileError),
+    /// The keyset's KEK cannot be used.
+    #[error(transparent)]
+    Kek(#[from] KeksError),
     /// The keyset could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -37,6 +45,48 @@ pub enum KeygenError {
 /// The JSON of a new Tink keyset in clear, with one AES-256-GCM key.
 pub fn keyset() -> Result<Zeroizing<String>, KeygenError> {
     Ok(Keyset::generate()?.to_json()?)
+}
+
+/// The JSON of the keyset in this file, which is in clear, or of a new one, encrypted by this key.
+pub async fn encrypted_keyset(
+    from: Option<PathBuf>,
+    encrypt_with: KmsUri,
+    vault: &VaultSettings,
+) -> Result<Zeroizing<String>, KeygenError> {
+    let keyset = match from {
+        Some(path) => keks::keyset_file(path, None, vault).await?.read().await?,
+        None => Keyset::generate()?,
+    };
+    let encrypted = keks::keyset_file("the new keyset".into(), Some(&encrypt_with), vault).await?;
+    Ok(encrypted.to_json(&keyset).await?)
+}
+
+/// Changes the keyset in this file, which this key encrypts, if it does not lie in clear. Returns the id of the key that
+/// was added or promoted.
+pub async fn change(
+    path: PathBuf,
+    kek: Option<&KmsUri>,
+    vault: &VaultSettings,
+    change: Change,
+) -> Result<u32, KeygenError> {
+    let file = keks::keyset_file(path, kek, vault).await?;
+    let mut keyset = file.read().await?;
+    let key_id = match change {
+        Change::AddKey => keyset.add_key()?,
+        Change::Promote(key_id) => keyset.promote(key_id).map(|()| key_id)?,
+    };
+    file.write(&keyset).await?;
+    Ok(key_id)
+}
+
+/// A step of a keyset's rotation. Between the two, every kms-shim must have read the file again, or those that have not
+/// could not unwrap what the others wrap.
+#[derive(Debug, Clone, Copy)]
+pub enum Change {
+    /// Add a new key, which only unwraps.
+    AddKey,
+    /// Let this key wrap.
+    Promote(u32),
 }
 
 /// A new master key for the filter's direct mode: 32 random bytes in standard base64.

@@ -4,7 +4,8 @@
 //! - [`http`] is the service that [`kms_api`] describes, [`token`] who may use it, [`admission`] how much, [`metrics`] what
 //!   is counted.
 //! - [`listen`] is where it listens, [`tls`] how connections are secured, [`connections`] what bounds them.
-//! - [`kek`] is what the service asks of a KEK, [`keks`] are all that it has; [`tink`] is the one that lies in a Tink keyset file.
+//! - [`kek`] is what the service asks of a KEK, [`keks`] are all that it has: [`tink`]'s lie in keyset files, [`kms`]'s
+//!   with a key management service.
 //! - [`resilience`] stands between the service and a KMS across a network.
 //! - [`config`] says which is used, from flags, environment and file; [`keygen`] makes keysets and master keys.
 //! - [`serve`] puts it together.
@@ -17,6 +18,7 @@ mod json;
 pub mod kek;
 pub mod keks;
 pub mod keygen;
+pub mod kms;
 pub mod listen;
 pub mod metrics;
 pub mod resilience;

@@ -1,12 +1,15 @@
 //! The command line of kms-shim.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kms_shim::config::{Config, LogFormat, LogLevel, Settings, TOKEN_ENV};
+use kms_shim::keygen::Change;
+use kms_shim::kms::{KmsUri, VaultSettings};
 use kms_shim::{keygen, serve};
+use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
@@ -43,10 +46,45 @@ struct ServeArgs {
 
 #[derive(Subcommand)]
 enum Keygen {
-    /// A Tink keyset in clear with one AES-256-GCM key, as JSON
-    Keyset(Out),
+    /// A Tink keyset with one AES-256-GCM key, as JSON
+    Keyset(Box<NewKeyset>),
+    /// Add a key to a keyset: it unwraps, but does not wrap yet. Prints its id
+    AddKey(Box<OldKeyset>),
+    /// Let a key of a keyset wrap, once every kms-shim has it
+    Promote {
+        /// The key's id
+        key_id: u32,
+        #[command(flatten)]
+        keyset: Box<OldKeyset>,
+    },
     /// A master key for the filter's direct mode: 32 random bytes in base64
     MasterKey(Out),
+}
+
+#[derive(Args)]
+struct NewKeyset {
+    #[command(flatten)]
+    out: Out,
+    /// Key of a KMS to encrypt it with [default: it lies in clear]
+    #[arg(long, value_name = "URI")]
+    encrypt_with: Option<KmsUri>,
+    /// Keyset in clear to be encrypted, instead of a new one
+    #[arg(long, value_name = "FILE", requires = "encrypt_with")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    vault: VaultSettings,
+}
+
+#[derive(Args)]
+struct OldKeyset {
+    /// File of the keyset, which is replaced in one step
+    #[arg(long, env = "S3EP_KMS_SHIM_KEYSET", value_name = "FILE")]
+    keyset: PathBuf,
+    /// Key of a KMS that encrypts it
+    #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
+    keyset_kek_uri: Option<KmsUri>,
+    #[command(flatten)]
+    vault: VaultSettings,
 }
 
 #[derive(Args)]
@@ -75,11 +113,30 @@ fn main() -> ExitCode {
 }
 
 fn make_key(what: Keygen) -> Result<(), Failure> {
-    let (key, Out { out }) = match what {
-        Keygen::Keyset(out) => (keygen::keyset()?, out),
-        Keygen::MasterKey(out) => (keygen::master_key()?, out),
+    match what {
+        Keygen::Keyset(new) => make_keyset(*new),
+        Keygen::AddKey(keyset) => change_keyset(*keyset, Change::AddKey),
+        Keygen::Promote { key_id, keyset } => change_keyset(*keyset, Change::Promote(key_id)),
+        Keygen::MasterKey(Out { out }) => Ok(keygen::write(&keygen::master_key()?, out.as_deref())?),
+    }
+}
+
+fn make_keyset(NewKeyset { out: Out { out }, encrypt_with, from, vault }: NewKeyset) -> Result<(), Failure> {
+    let keyset = match encrypt_with {
+        None => keygen::keyset()?,
+        Some(kek) => runtime()?.block_on(keygen::encrypted_keyset(from, kek, &vault))?,
     };
-    Ok(keygen::write(&key, out.as_deref())?)
+    Ok(keygen::write(&keyset, out.as_deref())?)
+}
+
+fn change_keyset(OldKeyset { keyset, keyset_kek_uri, vault }: OldKeyset, change: Change) -> Result<(), Failure> {
+    let changed = keygen::change(keyset, keyset_kek_uri.as_ref(), &vault, change);
+    let key_id = runtime()?.block_on(changed)?;
+    Ok(writeln!(io::stdout(), "{key_id}")?)
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 fn start(args: ServeArgs) -> Result<(), Failure> {
@@ -87,8 +144,7 @@ fn start(args: ServeArgs) -> Result<(), Failure> {
     let token = std::env::var(TOKEN_ENV).ok().map(Zeroizing::new);
     let config = args.settings.resolve(token, file)?;
     start_log(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(serve::serve(config))?)
+    Ok(runtime()?.block_on(serve::serve(config))?)
 }
 
 fn start_log(config: &Config) {

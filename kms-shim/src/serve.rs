@@ -8,13 +8,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admission::Limits;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::connections::Connections;
 use crate::http::{self, Service};
-use crate::kek::Kek;
+use crate::keks::{self, KeksError};
 use crate::listen::{Bound, Listen};
 use crate::metrics::Metrics;
-use crate::tink::{Keyset, KeysetError, TinkKeysetKek};
 use crate::tls::{Tls, TlsError};
 
 /// Why the service did not start, or ended.
@@ -23,14 +22,9 @@ pub enum ServeError {
     /// A file could not be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The keyset cannot be used.
-    #[error("{}: {error}", path.display())]
-    Keyset {
-        /// The keyset's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: KeysetError,
-    },
+    /// A KEK cannot be used.
+    #[error(transparent)]
+    Keks(#[from] KeksError),
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -57,8 +51,9 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
-    let kek = load_kek(&config)?;
-    let kek_id = kek.id().to_owned();
+    let metrics = Metrics::new();
+    let keks = keks::open(&config.keks, &config.vault, &metrics).await?;
+    let ids = keks.ids().collect::<Vec<_>>().join(" ");
     let tls = config.tls.map(Tls::start).transpose()?;
     // Before anybody can know the address: a signal from then on ends the service cleanly.
     let stop = stop_signal()?;
@@ -69,12 +64,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         None => None,
     };
     let _address_file = config.address_file.map(|path| AddressFile::write(path, &address)).transpose()?;
-    tracing::info!(%address, kek = kek_id, tls = tls.is_some(), "listening");
+    tracing::info!(%address, keks = ids, tls = tls.is_some(), "listening");
     if address.is_remote() && tls.is_none() {
         tracing::warn!(%address, "other machines can reach this address, and DEKs cross it in clear");
     }
-    let metrics = Metrics::new();
-    let service = Service::new(kek, config.token, config.limits, metrics.clone());
+    let service = Service::new(keks, config.token, config.limits, metrics.clone());
     let connections = |router, tls, max| Connections { router, tls, max, metrics: metrics.clone() };
     let (stopping, stopped) = oneshot::channel::<()>();
     let operations = operations.map(|bound| {
@@ -101,14 +95,6 @@ async fn serve_operations(connections: Connections, bound: Bound, stopped: onesh
         Err(error) => tracing::warn!(%error, "listening for those who operate this"),
     }
     connections.serve(bound, async { drop(stopped.await) }).await;
-}
-
-fn load_kek(config: &Config) -> Result<Box<dyn Kek>, ServeError> {
-    let json = config::read(&config.keyset)?;
-    let kek = Keyset::from_json(&json).and_then(|keyset| TinkKeysetKek::new(&config.keyset_name, &keyset));
-    let kek = kek.map_err(|error| ServeError::Keyset { path: config.keyset.clone(), error })?;
-    tracing::warn!(keyset = %config.keyset.display(), "the keyset lies in clear: whoever reads it reads every object");
-    Ok(Box::new(kek))
 }
 
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {

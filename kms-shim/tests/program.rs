@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,9 @@ use support::pki::{Ca, Identity};
 use support::{Shim, TOKEN, finish, folder, get, post, program, request, send, unwrap_request, wrap_request};
 
 const DEK: [u8; 32] = *b"thirty-two bytes of a secret DEK";
+
+/// A Vault that moved, named both ways.
+const TWO_OF_ONE_ID: &str = "hcvault://old/transit/keys/k,hcvault://new/transit/keys/k";
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = program();
@@ -78,6 +82,7 @@ fn a_start_that_is_not_safe_or_not_possible_fails_and_says_why() {
     let key = std::fs::read_to_string(folder.path().join("key.pem")).unwrap();
     file("torn.pem", &key[..key.len() / 2]);
     file("other-key.pem", &Identity::new(&Ca::generate(), "127.0.0.1").key);
+    file("encrypted.json", r#"{"encryptedKeyset": "AAAA", "keysetInfo": {"primaryKeyId": 1, "keyInfo": []}}"#);
     let _in_use = UnixListener::bind(folder.path().join("in-use.sock")).unwrap();
 
     let keyset = ["--keyset", "keyset.json"];
@@ -88,7 +93,34 @@ fn a_start_that_is_not_safe_or_not_possible_fails_and_says_why() {
         (&keyset, &["--token-file", "empty"], "empty: the bearer token is empty"),
         (&keyset, &["--token-file", "two-words"], "visible ASCII"),
         (&keyset, &["--token-file", "missing"], "missing: No such file"),
-        (&token, &[], "no keyset"),
+        (&token, &[], "no KEK"),
+        (&token, &["--kek-uri", "https://vault"], "a key URI is"),
+        (&token, &["--kek-uri", "tink-keyset:other"], "there is no keyset other"),
+        (&both, &["--kek-uri", "tink-keyset:other"], "there is no keyset other"),
+        (&token, &["--keyset-kek-uri", "hcvault://v/transit/keys/k"], "is for a --keyset"),
+        (&token, &["--kek-uri", "hcvault://v/transit/keys/k"], "Vault takes one of"),
+        (
+            &token,
+            &["--kek-uri", "hcvault://v/transit/keys/k", "--vault-token-file", "t", "--vault-role-id", "r"],
+            "Vault takes one of",
+        ),
+        (&token, &["--kek-uri", "hcvault://v/transit/keys/k", "--vault-role-id", "r"], "Vault takes one of"),
+        (
+            &token,
+            &["--kek-uri", "hcvault://v/transit/keys/k", "--vault-token-file", "t", "--vault-ca-file", "token"],
+            "token: no certificate",
+        ),
+        (
+            &token,
+            &["--kek-uri", TWO_OF_ONE_ID, "--vault-token-file", "t"],
+            "two KEKs have the id hcvault:transit/keys/k",
+        ),
+        (
+            &token,
+            &["--keyset", "keyset.json", "--keyset-kek-uri", "hcvault://v/transit/keys/k", "--vault-token-file", "t"],
+            "keyset.json: not a Tink JSON keyset encrypted",
+        ),
+        (&token, &["--keyset", "encrypted.json"], "encrypted.json: not a Tink JSON keyset in clear"),
         (&token, &["--keyset", "missing"], "missing: No such file"),
         (&token, &["--keyset", "token"], "token: not a Tink JSON keyset"),
         (&both, &["--keyset-name", "a b"], "letters, digits"),
@@ -245,6 +277,74 @@ async fn new_keys_are_private_never_overwritten_and_good() {
     std::fs::write(folder.path().join("token"), TOKEN).unwrap();
     let shim = Shim::start(folder.path(), &["--listen", "127.0.0.1:0"]);
     assert_eq!(get(&shim.address, "/readyz").await.status, 200);
+}
+
+/// The id of the key that wraps now, from Tink's prefix, once the shim unwraps what it wrapped.
+async fn wrapping_key(shim: &Shim) -> u32 {
+    let wrapped = post(&shim.address, "/v1/wrap", &wrap_request(&DEK)).await;
+    let unwrapped = post(&shim.address, "/v1/unwrap", &unwrap_request(&wrapped.json)).await;
+    assert_eq!(unwrapped.json["plaintext"], wrap_request(&DEK)["plaintext"]);
+    let wrapped = STANDARD.decode(wrapped.json["wrapped"].as_str().unwrap()).unwrap();
+    assert_eq!(wrapped[0], 1);
+    u32::from_be_bytes(wrapped[1..5].try_into().unwrap())
+}
+
+async fn wait_for_wrapping_key(shim: &Shim, key_id: u32) {
+    let is_there = async || {
+        while wrapping_key(shim).await != key_id {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_there()).await.expect("the new primary is not used");
+}
+
+#[tokio::test]
+async fn a_keyset_rotates_under_a_running_service() {
+    let folder = folder();
+    let keygen = |arguments: &[&str]| -> u32 {
+        let output = run(folder.path(), &[&["keygen"], arguments, &["--keyset", "keyset.json"]].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    };
+    let file = folder.path().join("keyset.json");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let shim = Shim::start(folder.path(), &["--listen", "127.0.0.1:0"]);
+    let old = wrapping_key(&shim).await;
+    let wrapped_by_old = post(&shim.address, "/v1/wrap", &wrap_request(&DEK)).await.json;
+
+    let new = keygen(&["add-key"]);
+    assert_ne!(new, old);
+    assert_eq!(mode(&file), 0o640, "the file's mode stays");
+    shim.signal("-HUP");
+    assert_eq!(wrapping_key(&shim).await, old, "a key that was added does not wrap yet");
+    assert_eq!(keygen(&["promote", &new.to_string()]), new);
+    shim.signal("-HUP");
+    wait_for_wrapping_key(&shim, new).await;
+    let unwrapped = post(&shim.address, "/v1/unwrap", &unwrap_request(&wrapped_by_old)).await;
+    assert_eq!(unwrapped.json["plaintext"], wrap_request(&DEK)["plaintext"], "the old key unwraps");
+
+    // Without a signal, the file is looked at every few seconds.
+    keygen(&["promote", &old.to_string()]);
+    wait_for_wrapping_key(&shim, old).await;
+
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &good[..good.len() / 2]).unwrap();
+    shim.signal("-HUP");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(wrapping_key(&shim).await, old, "half a keyset changes nothing");
+    let (status, log) = shim.stop();
+    assert!(status.success(), "{log}");
+    assert!(log.contains("the keyset stays as it was error=keyset.json: not a Tink JSON keyset"), "{log}");
+}
+
+#[test]
+fn only_an_enabled_key_is_promoted() {
+    let folder = folder();
+    let before = std::fs::read(folder.path().join("keyset.json")).unwrap();
+    let output = run(folder.path(), &["keygen", "promote", "7", "--keyset", "keyset.json"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("no enabled key 7"), "{said}");
+    assert_eq!(std::fs::read(folder.path().join("keyset.json")).unwrap(), before);
 }
 
 #[tokio::test]
