@@ -16,6 +16,7 @@ mod kms;
 mod kms_tls;
 mod large;
 mod listings;
+mod meshes;
 mod multipart;
 mod names;
 mod ranges;

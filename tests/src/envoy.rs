@@ -94,6 +94,11 @@ impl Configuration {
         }
     }
 
+    /// Takes the filter out of the way.
+    pub fn disable_filter(&mut self) {
+        self.filter()["disabled"] = json!(true);
+    }
+
     /// Changes the filter's own configuration, which is JSON in a string.
     pub fn plugin(&mut self, change: impl FnOnce(&mut Value)) {
         let text = &mut self.wasm()["configuration"]["value"];
@@ -129,9 +134,13 @@ impl Configuration {
     }
 
     fn wasm(&mut self) -> &mut Value {
+        &mut self.filter()["typed_config"]["config"]
+    }
+
+    fn filter(&mut self) -> &mut Value {
         let filters = &mut self.listener()["filter_chains"][0]["filters"];
         let manager = named(filters, "envoy.filters.network.http_connection_manager");
-        &mut named(&mut manager["typed_config"]["http_filters"], "s3ep")["typed_config"]["config"]
+        named(&mut manager["typed_config"]["http_filters"], "s3ep")
     }
 }
 

@@ -7,6 +7,7 @@ pub mod at_rest;
 pub mod client;
 pub mod envoy;
 pub mod envoy_binary;
+pub mod go;
 pub mod listing;
 pub mod node;
 /// Private CAs, as the tests of kms-shim make them.

@@ -108,6 +108,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Envoy runs without the filter.
+    pub fn without_filter(mut self) -> Self {
+        self.configuration.disable_filter();
+        self
+    }
+
     /// Gives kms-shim these arguments more.
     pub fn shim_arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.shim_arguments.extend(arguments.into_iter().map(Into::into));

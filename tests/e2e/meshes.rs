@@ -1,0 +1,254 @@
+//! The manifests for Istio, Envoy Gateway and Kubernetes: against the schemas of their kinds, and what the two meshes make of
+//! them against Envoy. Nothing here runs in a cluster.
+
+mod envoy_gateway;
+mod istio;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::envoy::validate;
+use e2e::pki::Ca;
+use e2e::process::run;
+use e2e::python::environment;
+use e2e::stack::Mode;
+use e2e::store::StoreKind;
+use e2e::workspace::root;
+use serde_json::{Value, json};
+
+use crate::stacks::{self, LogsOnPanic, setup};
+
+const MANIFESTS: [&str; 5] = [
+    "envoy/gateway/s3ep.yaml",
+    "envoy/istio/gateway.yaml",
+    "envoy/istio/s3ep.yaml",
+    "envoy/istio/sidecar.yaml",
+    "kms-shim/kubernetes.yaml",
+];
+
+/// Where the CustomResourceDefinitions are. Envoy Gateway's charts have those of the Gateway API that it speaks, too.
+const CRDS: [(&str, &[&str]); 2] = [
+    ("istio.io/api@v1.32.0", &["kubernetes/customresourcedefinitions.gen.yaml"]),
+    (
+        "github.com/envoyproxy/gateway@v1.9.1",
+        &[
+            "charts/gateway-helm/charts/crds/crds/gatewayapi-crds.yaml",
+            "charts/gateway-helm/charts/crds/crds/generated",
+        ],
+    ),
+];
+
+#[test]
+fn manifests_fit_the_schemas_of_their_kinds() {
+    let manifests: Vec<_> = MANIFESTS.iter().map(|manifest| root().join(manifest)).collect();
+    let said = check(&manifests).unwrap();
+    assert!(said.contains(" 0 mistakes"), "{said}");
+}
+
+/// A check that finds nothing may look at nothing.
+#[test]
+fn the_check_finds_mistakes() {
+    let cases = [
+        ("kms-shim/kubernetes.yaml", "readOnlyRootFilesystem", "readOnlyRootFileSystem"),
+        ("kms-shim/kubernetes.yaml", "kind: PodDisruptionBudget", "kind: PodDisruption"),
+        ("envoy/istio/s3ep.yaml", "failStrategy: FAIL_RELOAD", "failStrategy: FAIL_SOFT"),
+        ("envoy/istio/s3ep.yaml", "subjectAltNames", "subjectAltName"),
+        ("envoy/gateway/s3ep.yaml", "failOpen", "failsOpen"),
+        ("envoy/gateway/s3ep.yaml", "request: 0s", "request: never"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let without_crds = crds().is_none();
+    for (manifest, from, to) in cases {
+        if without_crds && manifest.starts_with("envoy/") {
+            continue;
+        }
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let changed = text.replace(from, to);
+        assert!(text != changed, "{from} is not in {manifest}");
+        let file = folder.path().join("changed.yaml");
+        fs::write(&file, changed).unwrap();
+        assert!(check(&[file]).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn envoy_accepts_what_istio_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    check_with_envoy(istio::configuration(&documents("envoy/istio/s3ep.yaml")), folder.path());
+}
+
+#[test]
+fn envoy_accepts_what_envoy_gateway_makes() {
+    let folder = tempfile::tempdir().unwrap();
+    check_with_envoy(envoy_gateway::configuration(&documents("envoy/gateway/s3ep.yaml")), folder.path());
+}
+
+/// The meshes' manifests repeat what the reference configuration and the stores' say.
+#[test]
+fn what_is_written_twice_is_the_same() {
+    let aws: Value = serde_saphyr::from_str(&read("envoy/stores/aws.yaml")).unwrap();
+    let ways: Value = serde_saphyr::from_str(&read("envoy/stores/credentials.yaml")).unwrap();
+    let mut signed = http_filters(&aws["typed_extension_protocol_options"]).to_vec();
+    signed[0]["typed_config"]["credential_provider"] = ways["file"].clone();
+    let istio = documents("envoy/istio/s3ep.yaml");
+    let gateway = documents("envoy/gateway/s3ep.yaml");
+    let [of_istio, of_gateway] = [istio::options_patch(&istio), envoy_gateway::options_patch(&gateway)];
+    assert_eq!(of_istio, of_gateway);
+    assert_eq!(http_filters(of_istio)[1..], signed);
+
+    let reference = connection_manager(&reference());
+    assert!(is_part(istio::connection_manager_patch(&istio), &reference));
+    assert_eq!(envoy_gateway::local_reply_config(&gateway), &reference["local_reply_config"]);
+}
+
+/// In a mesh the filter may be missing where the signature is not. A client's request then goes no further.
+#[test]
+fn nothing_is_signed_that_has_not_been_through_the_filter() {
+    let istio = documents("envoy/istio/s3ep.yaml");
+    let guard = &http_filters(istio::options_patch(&istio))[0];
+    assert_eq!(guard["name"], "envoy.filters.http.lua");
+    let stack = |is_disabled: bool| {
+        let stack = stacks::own(StoreKind::Embedded, Mode::Direct, |builder| {
+            let guarded = builder.cluster("s3", |cluster| {
+                let options = &mut cluster["typed_extension_protocol_options"][HTTP_OPTIONS];
+                options["http_filters"].as_array_mut().unwrap().insert(0, guard.clone());
+            });
+            if is_disabled { guarded.without_filter() } else { guarded }
+        });
+        stack.unwrap()
+    };
+
+    let whole = stack(false);
+    let _logs = LogsOnPanic(&whole);
+    whole.client.put("guarded", b"plaintext").unwrap();
+    assert_eq!(whole.client.get("guarded").unwrap().body, b"plaintext");
+
+    let without_filter = stack(true);
+    let _logs = LogsOnPanic(&without_filter);
+    for (method, body) in [("PUT", b"plaintext".as_slice()), ("GET", b"")] {
+        let answer = without_filter.client.object(method, "guarded").send(body).unwrap().expect(503).unwrap();
+        assert_eq!(answer.error_code().unwrap(), "ServiceUnavailable", "{method}");
+    }
+    without_filter.direct.object("HEAD", "guarded").send(&[]).unwrap().expect(404).unwrap();
+}
+
+/// Checks manifests with check_manifests.py. Without Go, Kubernetes' own kinds alone.
+fn check(manifests: &[PathBuf]) -> anyhow::Result<String> {
+    let python = environment("manifests", "tests/e2e/meshes/requirements.txt")?.join("python");
+    let mut command = Command::new(python);
+    command.arg(root().join("tests/e2e/meshes/check_manifests.py"));
+    match crds() {
+        Some(files) => {
+            for file in files {
+                command.arg("--crds").arg(file);
+            }
+        }
+        None => {
+            stacks::say("SKIPPED the schemas of Istio's and Envoy Gateway's kinds: there is no Go to get them with");
+            command.arg("--skip-custom");
+        }
+    }
+    let output = run(command.args(manifests))?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The files with CustomResourceDefinitions. None: there is no Go.
+fn crds() -> Option<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for (module, paths) in CRDS {
+        let folder = e2e::go::module(module).unwrap()?;
+        for path in paths.iter().map(|path| folder.join(path)) {
+            match path.is_dir() {
+                true => files.extend(fs::read_dir(path).unwrap().map(|file| file.unwrap().path())),
+                false => files.push(path),
+            }
+        }
+    }
+    Some(files)
+}
+
+fn check_with_envoy(configuration: Value, folder: &Path) {
+    // Certificates that need not be on the machine that tests.
+    let ca = Ca::generate().write_as(folder, "ca").display().to_string();
+    let text = ["/etc/s3ep/kms-shim-ca/ca.crt", "/etc/ssl/certs/ca-certificates.crt"]
+        .iter()
+        .fold(configuration.to_string(), |text, file| text.replace(file, &ca));
+    let file = folder.join("envoy.json");
+    fs::write(&file, text).unwrap();
+    let secrets = [("S3EP_KMS_SHIM_TOKEN", "token"), ("S3EP_CLIENT_SECRET", "secret")];
+    let said = validate(&setup().envoy, &file, &secrets).unwrap();
+    assert!(said.contains("OK"), "{said}");
+    // Without a secret the filter does not load: so it was loaded, with this configuration, and got its environment.
+    for missing in 0..secrets.len() {
+        assert!(validate(&setup().envoy, &file, &secrets[missing..=missing]).is_err());
+    }
+}
+
+/// A wasm filter as both meshes make it.
+fn wasm_filter(name: &str, plugin_config: &Value, variables: &Value) -> Value {
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name,
+                "vm_config": {
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": setup().wasm } },
+                    "environment_variables": { "host_env_keys": variables },
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": plugin_config.to_string(),
+                },
+            },
+        },
+    })
+}
+
+/// The clusters that the filter's configuration names are there: Envoy would find out with the first request.
+fn assert_clusters_are_there(plugin_config: &Value, clusters: &Value) {
+    for cluster in [&plugin_config["store"]["cluster"], &plugin_config["keys"]["envelope"]["cluster"]] {
+        assert!(clusters.as_array().unwrap().iter().any(|known| known["name"] == *cluster), "{cluster}");
+    }
+}
+
+fn documents(file: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&read(file)).unwrap()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The only manifest of this kind and name.
+fn manifest<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let mut found = documents.iter().filter(|it| it["kind"] == kind && it["metadata"]["name"] == name);
+    let manifest = found.next().unwrap_or_else(|| panic!("no {kind} {name}"));
+    assert!(found.next().is_none(), "two of {kind} {name}");
+    &manifest["spec"]
+}
+
+fn reference() -> Value {
+    serde_saphyr::from_str(&read("envoy/envoy.yaml")).unwrap()
+}
+
+fn connection_manager(configuration: &Value) -> Value {
+    configuration["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"].clone()
+}
+
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The upstream filters of a cluster's options.
+fn http_filters(options: &Value) -> &[Value] {
+    options[HTTP_OPTIONS]["http_filters"].as_array().unwrap()
+}
+
+/// Whether all that is in `part` is in `whole` too.
+fn is_part(part: &Value, whole: &Value) -> bool {
+    match part.as_object() {
+        Some(fields) => fields.iter().all(|(name, value)| is_part(value, &whole[name])),
+        None => part == whole,
+    }
+}
