@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use kms_shim::config::{Config, LogFormat, LogLevel, Settings, TOKEN_ENV};
+use kms_shim::config::{Config, Effective, LogFormat, LogLevel, Settings, TOKEN_ENV};
 use kms_shim::keygen::Change;
 use kms_shim::kms::{KmsUri, VaultSettings};
 use kms_shim::{keygen, serve};
@@ -40,6 +40,9 @@ struct ServeArgs {
     /// Configuration file, YAML or JSON; its members are named as the flags, with underscores
     #[arg(long, env = "S3EP_KMS_SHIM_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print, as a configuration file, what all of this comes to, without secrets, instead of serving
+    #[arg(long)]
+    print_config: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -142,7 +145,12 @@ fn runtime() -> io::Result<Runtime> {
 fn start(args: ServeArgs) -> Result<(), Failure> {
     let file = args.config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
     let token = std::env::var(TOKEN_ENV).ok().map(Zeroizing::new);
-    let config = args.settings.resolve(token, file)?;
+    let effective = Effective::new(args.settings, token, file);
+    let yaml = if args.print_config { Some(effective.to_yaml()?) } else { None };
+    let config = effective.into_config()?;
+    if let Some(yaml) = yaml {
+        return Ok(io::stdout().write_all(yaml.as_bytes())?);
+    }
     start_log(&config);
     Ok(runtime()?.block_on(serve::serve(config))?)
 }

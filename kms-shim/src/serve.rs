@@ -51,6 +51,9 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
+    for name in &config.former_names {
+        tracing::warn!("the configuration file is s3-encryption-proxy's: {name}");
+    }
     let metrics = Metrics::new();
     let keks = keks::open(&config.keks, &config.vault, &metrics).await?;
     let ids = keks.ids().collect::<Vec<_>>().join(" ");

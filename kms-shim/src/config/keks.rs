@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ConfigError;
 use crate::kms::{InvalidUri, KmsUri};
@@ -83,6 +83,12 @@ impl fmt::Display for KekUri {
             Self::Keyset(name) => write!(f, "{SCHEME}{name}"),
             Self::Kms(uri) => uri.fmt(f),
         }
+    }
+}
+
+impl Serialize for KekUri {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -10,7 +10,7 @@ mod vault_settings;
 
 use crate::kek::{Kek, KekError};
 pub use uri::{AwsKey, GcpKey, InvalidUri, KmsUri, VaultKey};
-pub use vault_settings::{VaultSettings, VaultSettingsError};
+pub use vault_settings::{SECRET_ID_ENV, VAULT_TOKEN_ENV, VaultSettings, VaultSettingsError};
 
 /// Why a KMS's key cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::kek::MAX_ID_LEN;
 
@@ -89,6 +89,12 @@ impl fmt::Display for KmsUri {
             Self::Gcp(key) => write!(f, "gcp-kms://{}", key.name),
             Self::Vault(VaultKey { authority, mount, name }) => write!(f, "hcvault://{authority}/{mount}/keys/{name}"),
         }
+    }
+}
+
+impl Serialize for KmsUri {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

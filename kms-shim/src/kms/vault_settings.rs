@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The environment variable that may hold Vault's token itself.
 pub const VAULT_TOKEN_ENV: &str = "S3EP_KMS_SHIM_VAULT_TOKEN";
@@ -13,7 +13,7 @@ pub const VAULT_TOKEN_ENV: &str = "S3EP_KMS_SHIM_VAULT_TOKEN";
 pub const SECRET_ID_ENV: &str = "S3EP_KMS_SHIM_VAULT_SECRET_ID";
 
 /// What flags, environment and file can say about Vault and OpenBao.
-#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaultSettings {
     /// File with Vault's token, read again when Vault refuses it; instead, S3EP_KMS_SHIM_VAULT_TOKEN may hold the token

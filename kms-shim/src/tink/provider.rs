@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use kms_api::{ErrorKind, Secret};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Aead, Keyset, KeysetError};
 use crate::kek::{Context, Kek, KekError};
@@ -105,5 +105,11 @@ impl Default for KeysetName {
 impl fmt::Display for KeysetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for KeysetName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
