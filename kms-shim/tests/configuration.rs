@@ -4,16 +4,15 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use support::{Shim, TOKEN, finish, folder, program};
 
 /// What the program says on standard output, or, if it fails, on standard error.
-fn printed(folder: &Path, change: impl FnOnce(&mut Command)) -> Result<String, String> {
+fn printed(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, String> {
     let mut command = program();
-    command.current_dir(folder).env("S3EP_KMS_SHIM_TOKEN", TOKEN).args(["serve", "--print-config"]);
-    change(&mut command);
+    command.current_dir(folder).args(["serve", "--print-config"]).args(arguments);
+    command.env("S3EP_KMS_SHIM_TOKEN", TOKEN).envs(environment.iter().copied());
     let output = finish(command);
     let said = |bytes| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
@@ -107,15 +106,10 @@ fn every_setting_comes_from_flag_before_environment_before_file_before_default()
         }
         for (sources, expected) in expected.iter().enumerate() {
             std::fs::write(folder.path().join("config"), config_with(member, (sources > 0).then_some(*file))).unwrap();
-            let text = printed(folder.path(), |command| {
-                command.env("S3EP_KMS_SHIM_CONFIG", "config");
-                if sources > 1 {
-                    command.env(&variable, environment);
-                }
-                if sources > 2 {
-                    command.arg(&option);
-                }
-            });
+            let arguments: &[&str] = if sources > 2 { &[&option] } else { &[] };
+            let mut environment = vec![("S3EP_KMS_SHIM_CONFIG", "config"), (&*variable, *environment)];
+            environment.truncate(if sources > 1 { 2 } else { 1 });
+            let text = printed(folder.path(), arguments, &environment);
             let text = text.unwrap_or_else(|error| panic!("{member} from {sources} sources: {error}"));
             assert_eq!(parsed(&text).pointer(&pointer), Some(expected), "{member} from {sources} sources: {text}");
             assert_eq!(printed_again(folder.path(), &text), text, "{member} from {sources} sources");
@@ -126,13 +120,13 @@ fn every_setting_comes_from_flag_before_environment_before_file_before_default()
 /// What is printed is a file that comes to the same.
 fn printed_again(folder: &Path, text: &str) -> String {
     std::fs::write(folder.join("printed"), text).unwrap();
-    printed(folder, |command| drop(command.args(["--config", "printed"]))).unwrap()
+    printed(folder, &["--config", "printed"], &[]).unwrap()
 }
 
 #[test]
 fn every_setting_is_printed_and_tested() {
     let folder = folder();
-    let text = printed(folder.path(), |command| drop(command.args(["--keyset", "keyset.json"]))).unwrap();
+    let text = printed(folder.path(), &["--keyset", "keyset.json"], &[]).unwrap();
     let Value::Object(members) = parsed(&text) else { panic!("{text}") };
     // Where tokens come from has a test of its own, in program.rs.
     let others = ["token_file", "vault"];
@@ -146,11 +140,9 @@ fn every_setting_is_printed_and_tested() {
 fn secrets_are_not_printed() {
     let folder = folder();
     std::fs::write(folder.path().join("secret"), "a-secret-in-a-file").unwrap();
-    let text = printed(folder.path(), |command| {
-        command.args(["--keyset", "keyset.json", "--vault-role-id", "role"]);
-        command.env("S3EP_KMS_SHIM_VAULT_TOKEN", "a-secret-token").env("S3EP_KMS_SHIM_VAULT_SECRET_ID", "a-secret-id");
-    });
-    let text = text.unwrap();
+    let arguments = ["--keyset", "keyset.json", "--vault-role-id", "role"];
+    let secrets = [("S3EP_KMS_SHIM_VAULT_TOKEN", "a-secret-token"), ("S3EP_KMS_SHIM_VAULT_SECRET_ID", "a-secret-id")];
+    let text = printed(folder.path(), &arguments, &secrets).unwrap();
     for name in ["S3EP_KMS_SHIM_TOKEN", "S3EP_KMS_SHIM_VAULT_TOKEN", "S3EP_KMS_SHIM_VAULT_SECRET_ID"] {
         assert!(text.contains(&format!("# {name}: ***\n")), "{text}");
     }
@@ -159,7 +151,7 @@ fn secrets_are_not_printed() {
     assert!(!text.contains(TOKEN) && !text.contains("a-secret") && !text.contains(&key), "{text}");
 
     let arguments = ["--keyset", "keyset.json", "--token-file", "secret", "--vault-secret-id-file", "secret"];
-    let text = printed(folder.path(), |command| drop(command.args(arguments))).unwrap();
+    let text = printed(folder.path(), &arguments, &[]).unwrap();
     assert!(!text.contains("***") && !text.contains("a-secret"), "{text}");
     assert_eq!(parsed(&text)["token_file"], "secret");
 }
@@ -180,7 +172,7 @@ fn what_cannot_be_served_is_not_printed() {
     ];
     for (file, reason) in cases {
         std::fs::write(folder.path().join("config"), file).unwrap();
-        let said = printed(folder.path(), |command| drop(command.args(["--config", "config"]))).unwrap_err();
+        let said = printed(folder.path(), &["--config", "config"], &[]).unwrap_err();
         assert!(said.contains(reason), "{file}: {said}");
     }
 }
@@ -190,7 +182,7 @@ fn names_of_s3_encryption_proxy_are_understood_or_refused_with_ours() {
     let folder = folder();
     let config = |text: &str| {
         std::fs::write(folder.path().join("config"), format!("keyset: keyset.json\n{text}\n")).unwrap();
-        printed(folder.path(), |command| drop(command.args(["--config", "config"])))
+        printed(folder.path(), &["--config", "config"], &[])
     };
     let text = config("bind_address: 127.0.0.1:0\nencryption_type: tink\nlog_level: warn").unwrap();
     assert_eq!((&parsed(&text)["listen"], &parsed(&text)["log_level"]), (&json!("127.0.0.1:0"), &json!("warn")));
