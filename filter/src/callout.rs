@@ -15,11 +15,15 @@ use s3ep_core::keys::{Dek, ObjectName};
 use zeroize::Zeroizing;
 
 use crate::host::{self, HostError};
+use crate::metrics::CallLabels;
+use crate::trace::Trace;
 
 /// A call that is under way.
 pub struct Pending {
     token: u32,
     kind: Kind,
+    /// When it was sent.
+    since: Duration,
     /// What to send once more should it fail, and when its time is over.
     again: Option<(Call, Duration)>,
 }
@@ -34,19 +38,29 @@ enum Kind {
     Store,
 }
 
+impl Kind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Wrap => "wrap",
+            Self::Unwrap => "unwrap",
+            Self::Store => "store",
+        }
+    }
+}
+
 impl Pending {
-    /// Sends a call.
-    pub fn send(config: &Config, call: Call, now: Duration) -> Result<Self, SendError> {
-        let Call::Store(request) = call else { return Self::ask_shim(config, call, now) };
-        let token = send_to_store(&config.store, &request)?;
-        Ok(Self { token, kind: Kind::Store, again: None })
+    /// Sends a call on behalf of a request with this trace context.
+    pub fn send(config: &Config, call: Call, trace: &Trace, now: Duration) -> Result<Self, SendError> {
+        let Call::Store(request) = call else { return Self::ask_shim(config, call, trace, now) };
+        let token = send_to_store(&config.store, &request, trace)?;
+        Ok(Self { token, kind: Kind::Store, since: now, again: None })
     }
 
-    fn ask_shim(config: &Config, call: Call, now: Duration) -> Result<Self, SendError> {
+    fn ask_shim(config: &Config, call: Call, trace: &Trace, now: Duration) -> Result<Self, SendError> {
         let KeySource::Envelope(shim) = &config.keys else { return Err(SendError::NoShim) };
         let deadline = now.saturating_add(shim.upstream.timeout);
-        let (token, kind) = send_to_shim(shim, &call, shim.upstream.timeout)?;
-        Ok(Self { token, kind, again: Some((call, deadline)) })
+        let (token, kind) = send_to_shim(shim, &call, trace, shim.upstream.timeout)?;
+        Ok(Self { token, kind, since: now, again: Some((call, deadline)) })
     }
 
     /// What its answer will come with.
@@ -56,7 +70,13 @@ impl Pending {
 
     /// Sends a call to kms-shim that has failed once more, if it failed in a way that may pass, for the first time, and
     /// before its time was over. A connection that the other side has just closed is such a failure.
-    pub fn retry(&mut self, config: &Config, head: Option<&ResponseHead>, now: Duration) -> Result<bool, SendError> {
+    pub fn retry(
+        &mut self,
+        config: &Config,
+        head: Option<&ResponseHead>,
+        trace: &Trace,
+        now: Duration,
+    ) -> Result<bool, SendError> {
         let may_pass = head.is_none_or(|head| head.status == 503);
         let Some((call, deadline)) = self.again.take().filter(|_| may_pass) else { return Ok(false) };
         let (KeySource::Envelope(shim), Some(left)) = (&config.keys, deadline.checked_sub(now)) else {
@@ -65,8 +85,23 @@ impl Pending {
         if left < Duration::from_millis(1) {
             return Ok(false);
         }
-        (self.token, self.kind) = send_to_shim(shim, &call, left)?;
+        (self.token, self.kind) = send_to_shim(shim, &call, trace, left)?;
         Ok(true)
+    }
+
+    /// How long it has been under way.
+    pub fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since)
+    }
+
+    /// How metrics name it, now that this is the answer.
+    pub fn labels(&self, answer: &Answer) -> CallLabels {
+        let outcome = match answer {
+            Answer::Wrapped(Err(error)) | Answer::Unwrapped(Err(error)) => error.cause(),
+            Answer::Stored(None) => "store_unavailable",
+            Answer::Wrapped(Ok(_)) | Answer::Unwrapped(Ok(_)) | Answer::Stored(Some(_)) => "ok",
+        };
+        CallLabels { call: self.kind.label(), outcome }
     }
 
     /// What the exchange hears when a call comes to nothing.
@@ -105,13 +140,14 @@ pub enum SendError {
     NoShim,
 }
 
-fn send_to_store(store: &Upstream, request: &StoreRequest) -> Result<u32, SendError> {
+fn send_to_store(store: &Upstream, request: &StoreRequest, trace: &Trace) -> Result<u32, SendError> {
     let mut headers = vec![(":method", request.method), (":path", &request.path), (":authority", &store.authority)];
     headers.extend(request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    headers.extend(trace.iter());
     host::call(&store.cluster, headers, &request.body.0, store.timeout).map_err(SendError::Store)
 }
 
-fn send_to_shim(shim: &Shim, call: &Call, timeout: Duration) -> Result<(u32, Kind), SendError> {
+fn send_to_shim(shim: &Shim, call: &Call, trace: &Trace, timeout: Duration) -> Result<(u32, Kind), SendError> {
     let (kind, path, body) = match call {
         Call::Wrap(dek, name) => {
             let plaintext = Secret::new(dek.expose().to_vec());
@@ -127,7 +163,7 @@ fn send_to_shim(shim: &Shim, call: &Call, timeout: Duration) -> Result<(u32, Kin
     let body = Zeroizing::new(body.unwrap_or_default());
     let authorization = Zeroizing::new(format!("Bearer {}", shim.token.expose()));
     let length = body.len().to_string();
-    let headers = vec![
+    let mut headers = vec![
         (":method", "POST"),
         (":path", path),
         (":authority", &shim.upstream.authority),
@@ -135,6 +171,7 @@ fn send_to_shim(shim: &Shim, call: &Call, timeout: Duration) -> Result<(u32, Kin
         ("content-type", "application/json"),
         ("content-length", &length),
     ];
+    headers.extend(trace.iter());
     let token = host::call(&shim.upstream.cluster, headers, &body, timeout).map_err(SendError::Shim)?;
     Ok((token, kind))
 }

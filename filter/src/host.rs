@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, Status};
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 use s3ep_core::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 
 /// A hostcall that Envoy refused.
@@ -151,4 +151,24 @@ pub fn call_body(len: usize) -> Result<Vec<u8>, HostError> {
 /// The plugin's configuration.
 pub fn plugin_configuration(len: usize) -> Result<Vec<u8>, HostError> {
     Ok(hostcalls::get_buffer(BufferType::PluginConfiguration, 0, len)?.unwrap_or_default())
+}
+
+/// Makes a metric known, or finds it. Gives the id to count with.
+pub fn define_metric(kind: MetricType, name: &str) -> Result<u32, HostError> {
+    Ok(hostcalls::define_metric(kind, name)?)
+}
+
+/// Adds to a counter.
+pub fn increment(id: u32, number: u64) -> Result<(), HostError> {
+    Ok(hostcalls::increment_metric(id, i64::try_from(number).unwrap_or(i64::MAX))?)
+}
+
+/// Adds a value to a histogram.
+pub fn record(id: u32, value: u64) -> Result<(), HostError> {
+    Ok(hostcalls::record_metric(id, value)?)
+}
+
+/// Shows a value of the stream's to Envoy's access log, as `wasm.<name>` in its filter state.
+pub fn show(name: &str, value: &str) -> Result<(), HostError> {
+    Ok(hostcalls::set_property(vec![name], Some(value.as_bytes()))?)
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::handle::Handle;
 use crate::host;
+use crate::metrics::Metrics;
 use crate::stream::StreamContext;
 use crate::unwraps::Unwraps;
 
@@ -32,6 +33,8 @@ pub struct Shared {
     pub unwraps: Rc<RefCell<Unwraps>>,
     /// Whom the answers to calls are for that streams made in the plugin's callbacks.
     pub calls: RefCell<HashMap<u32, Handle>>,
+    /// What it counts.
+    pub metrics: Metrics,
 }
 
 impl Plugin {
@@ -40,7 +43,7 @@ impl Plugin {
         let json = Zeroizing::new(json);
         let config = Config::parse(&json, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
         let caches = RefCell::new(Caches::new(&config));
-        Ok(Shared { config, caches, unwraps: Rc::default(), calls: RefCell::default() })
+        Ok(Shared { config, caches, unwraps: Rc::default(), calls: RefCell::default(), metrics: Metrics::default() })
     }
 }
 

@@ -10,15 +10,18 @@ use std::rc::Rc;
 use getrandom::SysRng;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
+use s3ep_core::account::Account;
 use s3ep_core::error::{Error, InternalError, KmsError, RequestError};
 use s3ep_core::exchange::{Answer, Body, Call, Env, Exchange, HeadStep};
 use s3ep_core::s3::error::S3Error;
 use zeroize::Zeroizing;
 
+use crate::access_log;
 use crate::callout::{Pending, SendError};
 use crate::handle::Handle;
 use crate::host::{self, HostError, Message};
 use crate::plugin::Shared;
+use crate::trace::Trace;
 use crate::unwraps::{Lead, Outcome as Unwrapped, Unwraps};
 
 /// A stream, as the SDK calls it.
@@ -33,6 +36,11 @@ pub struct Stream {
     /// The path that was asked for, for error documents.
     path: String,
     request_id: String,
+    trace: Trace,
+    /// What it did, for metrics and the access log.
+    account: Account,
+    /// What it failed of, if it did.
+    cause: Option<&'static str>,
     /// Whether the response's head went out to the client.
     is_head_out: bool,
     /// Whether this is the plugin's callback, so that the answers to calls come to the plugin.
@@ -77,6 +85,9 @@ impl StreamContext {
                 state: State::New,
                 path: String::new(),
                 request_id: String::new(),
+                trace: Trace::default(),
+                account: Account::default(),
+                cause: None,
                 is_head_out: false,
                 is_by_plugin: false,
             })
@@ -116,6 +127,8 @@ impl Stream {
         // A client's own mistakes are not worth an operator's attention.
         let level = if s3_error.status < 500 { log::Level::Info } else { log::Level::Warn };
         log::log!(level, "s3ep: {error} (request {})", self.request_id);
+        self.cause = Some(error.cause());
+        self.settle();
         // First of all, so that nothing can go on whatever the host says next.
         self.state = if self.is_head_out { State::Broken } else { State::Replied };
         let told = match self.is_head_out {
@@ -133,13 +146,28 @@ impl Stream {
         }
     }
 
+    /// Takes over what the exchange has sealed and opened.
+    fn settle(&mut self) {
+        if let State::Running(exchange) | State::Waiting(exchange, ..) = &mut self.state {
+            exchange.settle(&mut self.account);
+        }
+    }
+
+    /// The stream is over: counts what it did, and shows it to the access log.
+    fn log(&mut self) {
+        self.settle();
+        let Some(shared) = &self.shared else { return };
+        shared.metrics.request(&self.account, self.cause);
+        access_log::show(&self.account, &shared.config, self.cause);
+    }
+
     /// Runs one event through the exchange.
     fn event<T>(&mut self, event: impl FnOnce(&mut Exchange, &mut Env<'_>) -> Result<T, Error>) -> Result<T, Failure> {
         let State::Running(exchange) = &mut self.state else {
             return Err(InternalError("an event came out of order").into());
         };
         let shared = self.shared.as_deref().ok_or(InternalError("the plugin has no configuration"))?;
-        with_env(shared, |env| event(exchange, env))
+        with_env(shared, &mut self.account, |env| event(exchange, env))
     }
 
     fn begin(&mut self, is_end: bool) -> Result<Outcome, Failure> {
@@ -147,7 +175,8 @@ impl Stream {
         let head = host::request_head(is_end)?.ok_or(RequestError::InvalidUri("it is not UTF-8"))?;
         self.path = head.path.split_once('?').map_or(head.path.as_str(), |(path, _)| path).to_owned();
         self.request_id = head.headers.text("x-request-id").ok().flatten().unwrap_or_default().to_owned();
-        let (exchange, step) = with_env(&shared, |env| Exchange::begin(env, head))?;
+        self.trace = Trace::of(&head.headers);
+        let (exchange, step) = with_env(&shared, &mut self.account, |env| Exchange::begin(env, head))?;
         self.state = State::Running(exchange);
         self.take_step(Message::Request, step)
     }
@@ -194,9 +223,10 @@ impl Stream {
         let shared = self.shared.as_deref().ok_or(InternalError("the plugin has no configuration"))?;
         let wanted = Unwraps::wanted(&call);
         if wanted.as_ref().is_some_and(|wanted| shared.unwraps.borrow_mut().join(wanted, &self.handle)) {
+            shared.metrics.joined();
             return Ok(Waiting::Joined(Box::new(call)));
         }
-        let pending = Pending::send(&shared.config, call, host::now()?)?;
+        let pending = Pending::send(&shared.config, call, &self.trace, host::now()?)?;
         self.expect_answer(shared, &pending);
         let lead = wanted.map(|wanted| Box::new(Lead::new(&shared.unwraps, wanted)));
         Ok(Waiting::Own(Box::new(pending), lead))
@@ -227,9 +257,11 @@ impl Stream {
         else {
             return Err(InternalError("an answer came out of order").into());
         };
+        let now = host::now()?;
         let answer = match (host::call_head(), host::call_body(body_len).map(Zeroizing::new)) {
             (Ok(head), Ok(body)) => {
-                if pending.retry(&shared.config, head.as_ref(), host::now()?)? {
+                if pending.retry(&shared.config, head.as_ref(), &self.trace, now)? {
+                    shared.metrics.retry();
                     self.expect_answer(&shared, &pending);
                     self.state = State::Waiting(exchange, message, Waiting::Own(pending, lead));
                     return Ok(());
@@ -238,6 +270,7 @@ impl Stream {
             }
             _ => pending.failed(KmsError::Garbage),
         };
+        shared.metrics.call(pending.labels(&answer), pending.age(now));
         if let (Some(lead), Answer::Unwrapped(outcome)) = (lead, &answer) {
             lead.end(outcome.clone());
         }
@@ -300,9 +333,14 @@ impl Stream {
     }
 }
 
-fn with_env<T>(shared: &Shared, run: impl FnOnce(&mut Env<'_>) -> Result<T, Error>) -> Result<T, Failure> {
+fn with_env<T>(
+    shared: &Shared,
+    account: &mut Account,
+    run: impl FnOnce(&mut Env<'_>) -> Result<T, Error>,
+) -> Result<T, Failure> {
     let mut caches = shared.caches.try_borrow_mut().map_err(|_| InternalError("the caches are in use already"))?;
-    let mut env = Env { config: &shared.config, caches: &mut caches, entropy: &mut SysRng, now: host::now()? };
+    let (config, now) = (&shared.config, host::now()?);
+    let mut env = Env { config, caches: &mut caches, entropy: &mut SysRng, now, account };
     Ok(run(&mut env)?)
 }
 
@@ -339,6 +377,10 @@ impl HttpContext for StreamContext {
         self.handle(Message::Response, |stream| {
             stream.event(|exchange, _| exchange.response_trailers()).map(|()| Outcome::Continue)
         })
+    }
+
+    fn on_log(&mut self) {
+        self.0.borrow_mut().log();
     }
 }
 

@@ -35,6 +35,21 @@ pub enum Error {
     Internal(#[from] InternalError),
 }
 
+impl Error {
+    /// A word for metrics and access logs.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Request(error) => error.cause(),
+            Self::Integrity(_) => "integrity",
+            Self::Kms(error) => error.cause(),
+            Self::StoreUnavailable => "store_unavailable",
+            Self::ObjectChanged => "object_changed",
+            Self::TooManyCopies => "too_many_copies",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
 /// What is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -121,6 +136,21 @@ pub enum RequestError {
     Unencrypted,
 }
 
+impl RequestError {
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Auth(_) => "unauthenticated",
+            Self::AccessDenied => "forbidden",
+            Self::NotImplemented(_) => "not_implemented",
+            Self::Checksum(_) => "checksum",
+            Self::AwsChunked(_) => "aws_chunked",
+            Self::IncompleteBody | Self::BodyTooLong => "incomplete_body",
+            Self::Unencrypted => "unencrypted",
+            _ => "invalid_request",
+        }
+    }
+}
+
 /// How the store's answer betrays itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntegrityError {
@@ -159,6 +189,19 @@ pub enum KmsError {
     /// An answer that is none.
     #[error("the KMS gave an answer that could not be understood")]
     Garbage,
+}
+
+impl KmsError {
+    /// A word for metrics and access logs.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Denied => "kms_denied",
+            Self::Unavailable => "kms_unavailable",
+            Self::ContextMismatch => "kms_context_mismatch",
+            Self::Invalid => "kms_invalid",
+            Self::Garbage => "kms_garbage",
+        }
+    }
 }
 
 /// Nobody's fault but ours.

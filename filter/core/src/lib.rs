@@ -5,10 +5,12 @@
 //!
 //! * [`format`], [`keys`], [`seal`], [`open`]: `FORMAT.md`, the bytes at rest.
 //! * [`s3`]: what a request means to S3, and how S3 says that something is wrong.
+//! * [`account`]: what an exchange did, for metrics and access logs.
 //! * [`sigv4`], [`clients`]: AWS Signature Version 4, and what who signs may do.
 //! * [`exchange`]: events in, steps out; a file an operation.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod budget;
 pub mod caches;
 pub mod clients;

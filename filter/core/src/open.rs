@@ -5,6 +5,7 @@ use std::rc::Rc;
 use aes_gcm::aead::AeadInOut;
 use zeroize::Zeroizing;
 
+use crate::account::Volume;
 use crate::format::segment::{HEADER_LEN, HeaderError, Place, SEGMENT_LEN, SegmentHeader, TAG_LEN};
 use crate::keys::ObjectKeys;
 use crate::s3::range::SegmentSpan;
@@ -47,6 +48,8 @@ pub struct Opener {
     at_part_end: bool,
     /// The bytes of the segment that is being collected, at most a whole segment.
     pending: Vec<u8>,
+    /// What was opened and not accounted for yet.
+    volume: Volume,
 }
 
 /// How far the body goes.
@@ -72,7 +75,19 @@ impl Opener {
     }
 
     fn with_extent(keys: Rc<ObjectKeys>, extent: Extent) -> Self {
-        Self { keys, due: Some(Place::FIRST), extent, at_part_end: true, pending: Vec::new() }
+        Self {
+            keys,
+            due: Some(Place::FIRST),
+            extent,
+            at_part_end: true,
+            pending: Vec::new(),
+            volume: Volume::default(),
+        }
+    }
+
+    /// What was opened since this was asked last.
+    pub fn take_volume(&mut self) -> Volume {
+        std::mem::take(&mut self.volume)
     }
 
     /// Takes body bytes, appends to `plain` the plaintext of every segment that they complete and that is authentic.
@@ -99,11 +114,14 @@ impl Opener {
     }
 
     /// Says whether the body was whole. To be called at its end.
-    pub fn finish(&self) -> Result<(), OpenError> {
+    pub fn finish(&mut self) -> Result<(), OpenError> {
         match self.extent {
             _ if !self.pending.is_empty() || !self.at_part_end => Err(OpenError::Truncated),
             Extent::Single { remaining: 1.. } | Extent::Multipart { remaining: Some(1..) } => Err(OpenError::Length),
-            _ => Ok(()),
+            _ => {
+                self.volume.bodies += 1;
+                Ok(())
+            }
         }
     }
 
@@ -142,6 +160,7 @@ impl Opener {
             plain.truncate(opened_from);
             return Err(OpenError::Authentication);
         }
+        self.volume += Volume::segment(header.len as usize);
         self.pending.clear();
         self.due = header.place.successor(header.is_final);
         self.at_part_end = header.is_final;
@@ -169,6 +188,11 @@ impl RangeOpener {
         Self { opener, skip: segments.skip, take: segments.take }
     }
 
+    /// As [`Opener::take_volume`]: whole segments, even where the range takes less of them.
+    pub fn take_volume(&mut self) -> Volume {
+        self.opener.take_volume()
+    }
+
     /// As [`Opener::push`], but appends only what belongs to the range.
     pub fn push(&mut self, body: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
         let mut opened = Zeroizing::new(Vec::with_capacity(body.len()));
@@ -183,9 +207,12 @@ impl RangeOpener {
     }
 
     /// Says whether all of the range came. To be called at the body's end.
-    pub fn finish(&self) -> Result<(), OpenError> {
+    pub fn finish(&mut self) -> Result<(), OpenError> {
         match self.take == 0 && self.opener.pending.is_empty() {
-            true => Ok(()),
+            true => {
+                self.opener.volume.bodies += 1;
+                Ok(())
+            }
             false => Err(OpenError::Truncated),
         }
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use aes_gcm::aead::AeadInOut;
 use zeroize::Zeroize;
 
+use crate::account::Volume;
 use crate::entropy::Entropy;
 use crate::error::{Error, InternalError, RequestError};
 use crate::format::segment::{HEADER_LEN, NONCE_LEN, Place, SEGMENT_LEN, SegmentHeader, TAG_LEN};
@@ -23,18 +24,25 @@ pub struct Sealer {
     remaining: u64,
     /// The plaintext of the segment that is being filled, at most 65,536 bytes.
     pending: Vec<u8>,
+    /// What was sealed and not accounted for yet.
+    volume: Volume,
 }
 
 impl Sealer {
     /// Begins a part of `plain_len` bytes.
     pub fn new(keys: Rc<ObjectKeys>, part: u16, plain_len: u64) -> Self {
         let pending = Vec::with_capacity(plain_len.min(SEGMENT_LEN as u64) as usize);
-        Self { keys, place: Place { part, index: 0 }, remaining: plain_len, pending }
+        Self { keys, place: Place { part, index: 0 }, remaining: plain_len, pending, volume: Volume::default() }
     }
 
     /// Plaintext bytes still to come.
     pub fn remaining(&self) -> u64 {
         self.remaining
+    }
+
+    /// What was sealed since this was asked last.
+    pub fn take_volume(&mut self) -> Volume {
+        std::mem::take(&mut self.volume)
     }
 
     /// Takes plaintext, appends to `sealed` every segment that is sure not to be the last.
@@ -57,11 +65,12 @@ impl Sealer {
         if self.remaining > 0 {
             return Err(RequestError::IncompleteBody.into());
         }
-        if self.pending.is_empty() {
-            // An empty part has no segment (FORMAT section 1).
-            return Ok(());
+        // An empty part has no segment (FORMAT section 1).
+        if !self.pending.is_empty() {
+            self.seal_pending(entropy, true, sealed)?;
         }
-        self.seal_pending(entropy, true, sealed)
+        self.volume.bodies += 1;
+        Ok(())
     }
 
     fn seal_pending(&mut self, entropy: &mut dyn Entropy, is_final: bool, sealed: &mut Vec<u8>) -> Result<(), Error> {
@@ -77,6 +86,7 @@ impl Sealer {
         sealed.extend_from_slice(&header);
         sealed.extend_from_slice(&self.pending);
         sealed.extend_from_slice(&tag);
+        self.volume += Volume::segment(self.pending.len());
         self.pending.clear();
         self.place = self.place.successor(is_final).ok_or(InternalError("segment numbers ran out"))?;
         Ok(())

@@ -8,6 +8,7 @@ mod support;
 mod signer;
 
 mod exchange {
+    mod account;
     mod aws_chunked;
     mod checksums;
     mod clients;

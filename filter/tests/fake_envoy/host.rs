@@ -247,6 +247,8 @@ pub struct Host {
     pub logs: Vec<LogLine>,
     pub metrics: BTreeMap<String, i64>,
     pub metric_names: Vec<String>,
+    /// What filters set of their streams, of the last one that did.
+    pub properties: BTreeMap<String, String>,
     pub streams: HashMap<u32, Stream>,
     pub calls: VecDeque<HttpCall>,
     pub last_token: u32,

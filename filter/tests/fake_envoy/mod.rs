@@ -112,6 +112,11 @@ impl FakeEnvoy {
         host(|host| host.metrics.get(name).copied())
     }
 
+    /// What the access log would show of the last stream.
+    pub fn property(&self, name: &str) -> Option<String> {
+        host(|host| host.properties.get(name).cloned())
+    }
+
     /// Lets time pass.
     pub fn advance(&self, time: Duration) {
         host(|host| host.clock_ns += u64::try_from(time.as_nanos()).unwrap());

@@ -38,12 +38,16 @@ impl Env<'_> {
 
     /// The keys of a stored object, if no KMS has to be asked for them.
     pub fn find_keys(&mut self, wrapped: &WrappedDek, name: &ObjectName) -> Result<Option<Rc<ObjectKeys>>, Error> {
+        self.account.kek = Some(wrapped.kek.clone());
         if let Some(keys) = self.caches.deks.get(&(wrapped.clone(), name.clone()), self.now) {
+            self.account.deks.hits += 1;
             return Ok(Some(Rc::clone(keys)));
         }
         let KeySource::Direct(master_keys) = &self.config.keys else {
+            self.account.deks.misses += 1;
             return Ok(None);
         };
+        self.account.deks.derived += 1;
         let (is_copy, key_name) = match wrapped.kek.strip_prefix(DIRECT_WRAP) {
             Some(key_name) => (true, key_name),
             None => (false, wrapped.kek.strip_prefix(DIRECT).ok_or(KmsError::Invalid)?),
@@ -79,6 +83,7 @@ impl Env<'_> {
 
     /// Keeps the keys of a DEK that is known to be right for the next time.
     pub fn remember(&mut self, wrapped: WrappedDek, name: &ObjectName, keys: &Rc<ObjectKeys>) {
+        self.account.kek = Some(wrapped.kek.clone());
         self.caches.deks.put((wrapped, name.clone()), Rc::clone(keys), self.now);
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::survey::{Found, Survey};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
+use crate::account::Account;
 use crate::caches::StoredHead;
 use crate::config::UnencryptedObjects;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
@@ -194,6 +195,12 @@ impl Role for GetObject {
             ResponseBody::Open(opener) => Ok(opener.finish()?),
             ResponseBody::Unencrypted(guard) => guard.trailers(),
             _ => Ok(()),
+        }
+    }
+
+    fn settle(&mut self, account: &mut Account) {
+        if let ResponseBody::Open(opener) = &mut self.body {
+            account.opened += opener.take_volume();
         }
     }
 }

@@ -16,6 +16,7 @@ use super::call::{ON_BEHALF, kept};
 use super::get_object::{GetObject, check_unencrypted, object_path, remove_ours};
 use super::look::{Look, Looked, Seen};
 use super::{Answer, Body, Env, HeadStep, Role, hide_ciphertext};
+use crate::account::Account;
 use crate::caches::StoredHead;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
 use crate::format::metadata::{Attributes, Metadata};
@@ -254,6 +255,13 @@ impl Role for GetRange {
             Stage::Opening(opener) => Ok(opener.finish()?),
             Stage::Whole => self.whole.response_trailers(),
             _ => Err(InternalError("a body came before its head").into()),
+        }
+    }
+
+    fn settle(&mut self, account: &mut Account) {
+        match &mut self.stage {
+            Stage::Opening(opener) => account.opened += opener.take_volume(),
+            _ => self.whole.settle(account),
         }
     }
 }

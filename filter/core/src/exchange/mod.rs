@@ -36,6 +36,7 @@ pub use call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
 use self::etags::Etags;
 use self::rewriting::Rewriting;
 use self::sender::Sender;
+use crate::account::Account;
 use crate::caches::Caches;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -56,6 +57,8 @@ pub struct Env<'a> {
     pub entropy: &'a mut dyn Entropy,
     /// The time, since the Unix epoch.
     pub now: Duration,
+    /// What this exchange did so far.
+    pub account: &'a mut Account,
 }
 
 /// What is to be done with a message whose head came.
@@ -93,8 +96,10 @@ impl Exchange {
     pub fn begin(env: &mut Env<'_>, head: RequestHead) -> Result<(Self, HeadStep), Error> {
         let sender = Sender::of_request(env, &head)?;
         let mut head = to_path_style(head, &env.config.virtual_host_suffixes);
+        env.account.bucket = operation::bucket(&head);
         operation::check_headers(&head)?;
         let operation = Operation::from_request(&head)?;
+        env.account.operation = Some(operation.label(&head.method));
         sender.check(&head, &operation)?;
         if let Payload::Sha256(hash) = &sender.payload {
             // A presigned URL may state it in its query, where those who verify bodies do not look.
@@ -130,6 +135,11 @@ impl Exchange {
         self.etags = Etags::of_response(&head.headers);
         let step = self.role.response_head(env, head)?;
         self.complete(step)
+    }
+
+    /// Adds what was sealed and opened since this was called last.
+    pub fn settle(&mut self, account: &mut Account) {
+        self.role.settle(account);
     }
 
     /// Does what every head needs before it goes on, whatever its role.
@@ -220,6 +230,9 @@ trait Role {
     fn response_trailers(&mut self) -> Result<(), Error> {
         self.rewriting().map_or(Ok(()), Rewriting::trailers)
     }
+
+    /// See [`Exchange::settle`].
+    fn settle(&mut self, _: &mut Account) {}
 }
 
 /// Lets nothing but an empty body through.

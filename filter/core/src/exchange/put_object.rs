@@ -6,6 +6,7 @@ use super::dek::NewDek;
 use super::get_object::state_checksum;
 use super::sealing::{Sealing, Writing};
 use super::{Answer, Body, Call, Env, HeadStep, Role, hide_ciphertext, hide_metadata};
+use crate::account::Account;
 use crate::error::Error;
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
@@ -83,6 +84,10 @@ impl Role for PutObject {
 
     fn request_trailers(&mut self) -> Result<(), Error> {
         self.writing.sealing()?.end()
+    }
+
+    fn settle(&mut self, account: &mut Account) {
+        self.writing.settle(account);
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{Body, Env};
+use crate::account::Account;
 use crate::error::{Error, InternalError, RequestError};
 use crate::format::layout::sealed_len;
 use crate::keys::ObjectKeys;
@@ -34,6 +35,13 @@ impl<W> Writing<W> {
         match self {
             Self::Sealing(sealing) => Ok(sealing),
             _ => Err(InternalError("a body came before its head")),
+        }
+    }
+
+    /// Adds what was sealed since this was called last.
+    pub fn settle(&mut self, account: &mut Account) {
+        if let Self::Sealing(sealing) = self {
+            account.sealed += sealing.sealer.take_volume();
         }
     }
 

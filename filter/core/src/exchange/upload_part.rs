@@ -6,6 +6,7 @@ use super::put_object::write_response;
 use super::sealing::{Sealing, Writing};
 use super::upload_keys::{Found, UploadKeys};
 use super::{Answer, Body, Env, HeadStep, Role};
+use crate::account::Account;
 use crate::error::Error;
 use crate::http::{HeadEdits, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
@@ -70,6 +71,10 @@ impl Role for UploadPart {
 
     fn request_trailers(&mut self) -> Result<(), Error> {
         self.writing.sealing()?.end()
+    }
+
+    fn settle(&mut self, account: &mut Account) {
+        self.writing.settle(account);
     }
 
     fn response_head(&mut self, _: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {

@@ -19,6 +19,7 @@ use super::get_object::{CiphertextGuard, check_unencrypted, content_length};
 use super::look::{Look, Looked, Seen};
 use super::upload_keys::{Found, UploadKeys};
 use super::{Body, Env, HeadStep, Role, source};
+use crate::account::Account;
 use crate::budget::Taken;
 use crate::date::iso_8601;
 use crate::error::{Error, IntegrityError, InternalError, RequestError};
@@ -199,16 +200,19 @@ impl UploadPartCopy {
         answer: &StoreAnswer,
     ) -> Result<HeadStep, Error> {
         reading.check(answer)?;
-        reading.reseal(env, &answer.body)?;
+        let resealed = reading.reseal(env, &answer.body);
+        reading.settle(env.account);
+        resealed?;
         if reading.window.last() < reading.last {
             reading.window = window_from(reading.window.last() + 1, reading.last)?;
             return Ok(self.read(reading));
         }
-        let Reading { opener, mut sealer, mut sealed, version, held, .. } = *reading;
-        if let Opener::Segments(opener) = opener {
+        if let Opener::Segments(opener) = &mut reading.opener {
             opener.finish()?;
         }
-        sealer.finish(env.entropy, &mut sealed)?;
+        reading.sealer.finish(env.entropy, &mut reading.sealed)?;
+        reading.settle(env.account);
+        let Reading { sealed, version, held, .. } = *reading;
         Ok(self.write(sealed, version, held))
     }
 
@@ -243,6 +247,13 @@ impl Reading {
             true => Ok(()),
             false => Err(IntegrityError::Response("the store answers with another range").into()),
         }
+    }
+
+    fn settle(&mut self, account: &mut Account) {
+        if let Opener::Segments(opener) = &mut self.opener {
+            account.opened += opener.take_volume();
+        }
+        account.sealed += self.sealer.take_volume();
     }
 
     fn reseal(&mut self, env: &mut Env<'_>, CallBody(bytes): &CallBody) -> Result<(), Error> {

@@ -169,17 +169,50 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// What the Amazon S3 API Reference calls it, for metrics; of what the filter leaves to the store, whether it reads.
+    pub fn label(&self, method: &str) -> &'static str {
+        match self {
+            Self::PutObject(_) => "PutObject",
+            Self::GetObject { .. } => "GetObject",
+            Self::HeadObject { .. } => "HeadObject",
+            Self::GetObjectAttributes(_) => "GetObjectAttributes",
+            Self::CopyObject { .. } => "CopyObject",
+            Self::ListBuckets => "ListBuckets",
+            Self::ListObjects => "ListObjects",
+            Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::CreateMultipartUpload(_) => "CreateMultipartUpload",
+            Self::UploadPart { .. } => "UploadPart",
+            Self::UploadPartCopy { .. } => "UploadPartCopy",
+            Self::CompleteMultipartUpload(_) => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload(_) => "AbortMultipartUpload",
+            Self::ListParts(_) => "ListParts",
+            Self::PassThrough(_) if access(method) == Access::Read => "OtherRead",
+            Self::PassThrough(_) => "OtherWrite",
+        }
+    }
+}
+
+/// The bucket that a request, in path style, names.
+pub fn bucket(head: &RequestHead) -> Option<String> {
+    let path = head.path.split_once('?').map_or(head.path.as_str(), |(path, _)| path);
+    Target::parse(path).ok().map(|target| target.bucket).filter(|bucket| !bucket.is_empty())
+}
+
+fn access(method: &str) -> Access {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" => Access::Read,
+        _ => Access::Write,
+    }
+}
+
 /// Which buckets a request, in path style, uses, and how. None: none of them.
 pub fn accesses(head: &RequestHead, operation: &Operation) -> Result<Vec<(Access, String)>, RequestError> {
     if *operation == Operation::ListBuckets {
         return Ok(Vec::new());
     }
     let path = head.path.split_once('?').map_or(head.path.as_str(), |(path, _)| path);
-    let access = match head.method.as_str() {
-        "GET" | "HEAD" | "OPTIONS" => Access::Read,
-        _ => Access::Write,
-    };
-    let mut accesses = vec![(access, Target::parse(path)?.bucket)];
+    let mut accesses = vec![(access(&head.method), Target::parse(path)?.bucket)];
     if let Operation::CopyObject { source, .. } | Operation::UploadPartCopy { source, .. } = operation {
         accesses.push((Access::Read, source.name.bucket.clone()));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use s3ep_core::account::Account;
 use s3ep_core::caches::Caches;
 use s3ep_core::config::Config;
 use s3ep_core::error::Error;
@@ -48,6 +49,8 @@ pub struct Stack {
     pub up: Split,
     /// How response bodies are cut.
     pub down: Split,
+    /// What all exchanges did together.
+    pub account: Account,
     /// All that could get into a log: steps, calls, answers and errors, as `Debug`, `Display` and XML show them.
     pub shown: Vec<String>,
 }
@@ -77,6 +80,7 @@ impl Stack {
             is_store_up: true,
             up: Split::whole(),
             down: Split::whole(),
+            account: Account::default(),
             shown: Vec::new(),
         }
     }
@@ -109,20 +113,26 @@ impl Stack {
             Ok((_, Settled::Reply(reply))) => return Outcome::Complete(reply.into()),
             Err(error) => return Outcome::Refused(error.into()),
         };
-        let (recorded, sent) = self.upload(&mut exchange, request, &edits);
+        let outcome = self.transfer(&mut exchange, request, &edits);
+        exchange.settle(&mut self.account);
+        outcome
+    }
+
+    fn transfer(&mut self, exchange: &mut Exchange, request: &Request, edits: &HeadEdits) -> Outcome {
+        let (recorded, sent) = self.upload(exchange, request, edits);
         // What came to the store is there, whatever else went wrong.
         let response = self.store.receive(recorded);
         match (sent, response) {
             (Err(error), _) => Outcome::Refused(error.into()),
-            (Ok(()), Some(response)) => self.download(&mut exchange, request, &response),
+            (Ok(()), Some(response)) => self.download(exchange, request, &response),
             (Ok(()), None) => panic!("the request ended before the length that it promised the store"),
         }
     }
 
     /// Gives an event to the exchange, and notes its failure.
     fn step<T>(&mut self, event: impl FnOnce(&mut Env<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let Self { config, caches, entropy, now, .. } = self;
-        let result = event(&mut Env { config, caches, entropy, now: *now });
+        let Self { config, caches, entropy, now, account, .. } = self;
+        let result = event(&mut Env { config, caches, entropy, now: *now, account });
         if let Err(error) = &result {
             let told = S3Error::from(error);
             self.shown.push(format!("{error:?} {error} {told:?} {}", told.to_xml("/path", "id")));

@@ -75,6 +75,16 @@ extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> Status {
     }))
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> Status {
+    let name = String::from_utf8_lossy(unsafe { bytes(path, path_size) }).into_owned();
+    let value = String::from_utf8_lossy(unsafe { bytes(data, size) }).into_owned();
+    status_of(hostcall("proxy_set_property", |host| {
+        host.properties.insert(name, value);
+        Ok(())
+    }))
+}
+
 /// The SDK names hostcalls that this filter has no business with; linking needs them all the same.
 macro_rules! not_for_this_filter {
     ($($name:ident($($argument:ty),*);)*) => {
@@ -90,7 +100,6 @@ macro_rules! not_for_this_filter {
 
 not_for_this_filter! {
     proxy_get_property(*const u8, usize, *mut *mut u8, *mut usize);
-    proxy_set_property(*const u8, usize, *const u8, usize);
     proxy_get_shared_data(*const u8, usize, *mut *mut u8, *mut usize, *mut u32);
     proxy_set_shared_data(*const u8, usize, *const u8, usize, u32);
     proxy_register_shared_queue(*const u8, usize, *mut u32);
