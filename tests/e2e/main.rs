@@ -17,6 +17,7 @@ mod kms_tls;
 mod large;
 mod listings;
 mod meshes;
+mod metrics;
 mod multipart;
 mod names;
 mod ranges;

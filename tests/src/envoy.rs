@@ -224,7 +224,8 @@ impl Envoy {
             .env("AWS_ACCESS_KEY_ID", &store.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
             .env(CLIENT_SECRET, client_secret)
-            .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning", "-c"])
+            .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning"])
+            .args(["--file-flush-interval-msec", "500", "-c"])
             .arg(&file)
             .arg("--admin-address-path")
             .arg(&admin_file);
