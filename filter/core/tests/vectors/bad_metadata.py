@@ -207,6 +207,8 @@ def parts() -> list[dict]:
         resealed("length_1", "A body length that no part has.", "1x1"),
         resealed("length_48", "The body of a segment without a byte.", "1x48"),
         resealed("length_65632", "One segment and 48 bytes.", "1x65632"),
+        resealed("length_2_64", "A length beyond 64 bits.", f"1x{2**64 + 65_584 - 2**64 % 65_584}"),
+        resealed("sum_2_64", "Two lengths whose sum is beyond 64 bits.", f"2x{2**63 + 65_584 - 2**63 % 65_584}"),
         resealed("comma_at_end", "A comma ends it.", "1x53,"),
         resealed("semicolon", "A semicolon between runs.", "1x53;1x54"),
         resealed("space", "A space between runs.", "1x53, 1x54"),

@@ -74,6 +74,7 @@ def part_lengths(text: str) -> list[int]:
     need(all(run.count("x") == 1 for run in text.split(",")), "metadata")
     runs = [tuple(map(number, run.split("x"))) for run in text.split(",")]
     need(all(count > 0 for count, _ in runs) and sum(count for count, _ in runs) <= 10_000, "metadata")
+    need(sum(count * length for count, length in runs) < 2**64, "metadata")
     need(all(one != other for (_, one), (_, other) in itertools.pairwise(runs)), "metadata")
     need(all(not 1 <= length % 65_584 <= 48 for _, length in runs), "metadata")  # FORMAT 5.1
     return [length for count, length in runs for _ in range(count)]

@@ -87,7 +87,7 @@ def upload_sealable(row: dict) -> bool:
     if re.fullmatch("[A-Za-z0-9_-]+", text) is None or len(text) % 4 == 1:
         return False
     token = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if len(token) < 34:
+    if len(token) < 34 or base64.urlsafe_b64encode(token).decode().rstrip("=") != text:
         return False
     kek, dek = token[34 : 35 + token[33]], token[35 + token[33] :]
     in_limits = token[0] == 1 and re.fullmatch(rb"[\x21-\x7e]{1,256}", kek) is not None and 1 <= len(dek) <= 1024

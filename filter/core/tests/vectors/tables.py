@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import string
 
 from checksums import CHECKSUMS
 from sealing import (
@@ -169,6 +170,11 @@ def uploads() -> list[dict]:
     standard = b64(good).rstrip("=")
     without_lengths = b"".join([b"s3ep/v1 upload", upstream.encode(), KEK.encode(), wrapped])
     assert in_text.endswith("=") and set("+/") & set(standard)
+    # The last character holds bits beyond the last byte: any of them set decodes, loosely read, to the same token.
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    last = in_text.rstrip("=")[-1]
+    loose = in_text.rstrip("=")[:-1] + alphabet[alphabet.index(last) + 1]
+    assert base64.urlsafe_b64decode(loose + "=" * (-len(loose) % 4)) == good
     return [
         made("envelope"),
         made("direct", kek="direct:demo", wrapped=wrapped[:32]),
@@ -207,6 +213,7 @@ def uploads() -> list[dict]:
         row("token_empty", b""),
         row("byte_appended", good + b"\0"),
         row("padded", in_text),
+        row("bits_behind_the_last_byte", loose),
         row("standard_alphabet", standard),
         row("token_twice", in_text.rstrip("=") + "." + in_text.rstrip("=")),
         {**row("token_missing", good), "upload_id": upstream},
