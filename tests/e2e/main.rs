@@ -7,6 +7,7 @@
 mod stacks;
 
 mod auth;
+mod bench;
 mod clients;
 mod demo;
 mod envoy_config;

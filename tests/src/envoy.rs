@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -31,12 +32,16 @@ pub enum Keys {
 
 /// The reference configuration, to be adapted.
 #[derive(Debug)]
-pub struct Configuration(Value);
+pub struct Configuration {
+    document: Value,
+    /// How many threads Envoy has that do the work.
+    workers: u8,
+}
 
 impl Configuration {
     /// Reads envoy/envoy.yaml.
     pub fn reference() -> Result<Self> {
-        Ok(Self(serde_saphyr::from_str(&reference()?)?))
+        Self::parse(&reference()?)
     }
 
     /// Reads envoy/envoy.yaml with the TLS in force that stands in it as comments, where they name these files. The files are
@@ -44,7 +49,16 @@ impl Configuration {
     pub fn reference_with_tls(files: &[(&str, &Path)]) -> Result<Self> {
         let text = uncommented(&reference()?, |stanza| files.iter().any(|(name, _)| stanza.contains(name)));
         let moved = files.iter().fold(text, |text, (name, file)| text.replace(name, &file.display().to_string()));
-        Ok(Self(serde_saphyr::from_str(&moved)?))
+        Self::parse(&moved)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Ok(Self { document: serde_saphyr::from_str(text)?, workers: 2 })
+    }
+
+    /// Gives Envoy so many threads that do the work. Otherwise there are two.
+    pub fn set_workers(&mut self, workers: u8) {
+        self.workers = workers;
     }
 
     /// Says where the filter lies.
@@ -54,7 +68,7 @@ impl Configuration {
 
     /// Listens on this port of the loopback interface; on 0, a free one. The admin interface takes a free one.
     pub fn set_port(&mut self, port: u16) {
-        self.0["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+        self.document["admin"]["address"]["socket_address"]["port_value"] = json!(0);
         self.listener()["address"]["socket_address"]["port_value"] = json!(port);
     }
 
@@ -88,7 +102,7 @@ impl Configuration {
             Keys::Direct { .. } => {
                 let master_key = json!({ "name": "demo", "key_env": "S3EP_MASTER_KEY" });
                 self.plugin(|plugin| plugin["keys"] = json!({ "direct": { "master_keys": [master_key] } }));
-                let clusters = &mut self.0["static_resources"]["clusters"];
+                let clusters = &mut self.document["static_resources"]["clusters"];
                 clusters.as_array_mut().expect("clusters").retain(|cluster| cluster["name"] != "kms_shim");
             }
         }
@@ -110,7 +124,7 @@ impl Configuration {
     /// Writes it where Envoy can load it.
     pub fn write(&self, file: &Path) -> Result<()> {
         // Envoy takes a `.json` as it takes YAML.
-        Ok(fs::write(file, serde_json::to_vec_pretty(&self.0)?)?)
+        Ok(fs::write(file, serde_json::to_vec_pretty(&self.document)?)?)
     }
 
     /// Whether clients have to speak TLS.
@@ -119,7 +133,7 @@ impl Configuration {
     }
 
     fn listener(&mut self) -> &mut Value {
-        named(&mut self.0["static_resources"]["listeners"], "s3")
+        named(&mut self.document["static_resources"]["listeners"], "s3")
     }
 
     /// Puts a cluster in the place of the one that has its name.
@@ -130,7 +144,7 @@ impl Configuration {
 
     /// The cluster of this name.
     pub fn cluster(&mut self, name: &str) -> &mut Value {
-        named(&mut self.0["static_resources"]["clusters"], name)
+        named(&mut self.document["static_resources"]["clusters"], name)
     }
 
     fn wasm(&mut self) -> &mut Value {
@@ -224,7 +238,13 @@ impl Envoy {
             .env("AWS_ACCESS_KEY_ID", &store.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
             .env(CLIENT_SECRET, client_secret)
-            .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning"])
+            .args([
+                "--concurrency",
+                &configuration.workers.to_string(),
+                "--disable-hot-restart",
+                "--log-level",
+                "warning",
+            ])
             .args(["--file-flush-interval-msec", "500", "-c"])
             .arg(&file)
             .arg("--admin-address-path")
@@ -246,10 +266,27 @@ impl Envoy {
 
     /// The most memory that Envoy has held so far, in bytes (`VmHWM` of proc(5)).
     pub fn peak_memory(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that Envoy holds, in bytes (`VmRSS` of proc(5)).
+    pub fn memory(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?.parse()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kibibytes: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such line")?.parse()?;
         Ok(kibibytes * 1024)
+    }
+
+    /// The processor time that Envoy has taken so far (`utime` and `stime` of proc(5)), to a hundredth of a second.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     /// A counter or gauge of Envoy's, by its name.

@@ -108,6 +108,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Envoy has so many threads that do the work.
+    pub fn workers(mut self, workers: u8) -> Self {
+        self.configuration.set_workers(workers);
+        self
+    }
+
     /// Envoy runs without the filter.
     pub fn without_filter(mut self) -> Self {
         self.configuration.disable_filter();
@@ -196,8 +202,12 @@ fn through(envoy: &Envoy, client: Endpoint) -> S3Client {
 impl Stack {
     /// Starts one more Envoy, with the reference configuration, for the same client, store and KMS.
     pub fn replica(&self, setup: &Setup) -> Result<Replica> {
+        self.replica_with(setup, Configuration::reference()?)
+    }
+
+    /// The same with another configuration.
+    pub fn replica_with(&self, setup: &Setup, mut configuration: Configuration) -> Result<Replica> {
         let folder = run_dir()?;
-        let mut configuration = Configuration::reference()?;
         configuration.set_port(0);
         let client = self.client.endpoint.clone();
         let envoy = start_envoy(setup, folder.path(), configuration, &self.store, &self.keys, &client)?;

@@ -1,6 +1,7 @@
 //! The object stores behind Envoy.
 
 pub mod embedded;
+pub mod memory;
 pub mod minio;
 
 use std::env;
@@ -43,6 +44,13 @@ impl Store {
             files: Some(files),
             process: None,
         })
+    }
+
+    /// Starts a store for measurements, in memory.
+    pub fn memory() -> Result<Self> {
+        let address = memory::serve()?;
+        let endpoint = Endpoint::new(format!("http://{address}"), "S3EPSTORE".to_owned(), random_hex()?);
+        Ok(Self { endpoint, files: None, process: None })
     }
 
     /// Starts the full store with its files in `folder`. `program` is from [`minio::binary`].
