@@ -41,7 +41,7 @@ fn ensure_target() -> Result<()> {
              With rustup: rustup target add {TARGET}\n\
              On Debian, without rustup: apt install rustc-web cargo-web rust-web-src wasi-libc lld, and build with\n  \
              RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \\\n  \
-             RUSTFLAGS='-C link-self-contained=no -L/usr/lib/wasm32-wasi' \\\n  \
+             RUSTFLAGS='-C target-feature=+simd128,+relaxed-simd -C link-self-contained=no -L/usr/lib/wasm32-wasi' \\\n  \
              cargo build -Zbuild-std=std,panic_abort --release --target {TARGET} --package s3ep-filter"
         );
     }
