@@ -169,6 +169,20 @@ impl std::fmt::Debug for Token {
 /// Reads a variable of the VM's environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+impl NamedMasterKey {
+    /// Takes a name, 1 to 64 visible ASCII characters, and the key in base64, with white space around it.
+    pub fn parse(name: String, text: &str) -> Result<Self, ConfigError> {
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid("keys.direct.master_keys.name", "must be 1 to 64 visible ASCII characters"));
+        }
+        let bytes = STANDARD.decode(text.trim_ascii()).map(Zeroizing::new).ok();
+        let master_key = bytes.and_then(|bytes| MasterKey::from_slice(&bytes)).ok_or_else(|| {
+            invalid(&format!("keys.direct.master_keys[{name}].key"), "must be the base64 of 32 bytes")
+        })?;
+        Ok(Self { name, master_key })
+    }
+}
+
 impl Config {
     /// Parses and checks a configuration.
     pub fn parse(json: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
@@ -327,17 +341,9 @@ impl DirectSchema {
 
 impl MasterKeySchema {
     fn check(self, environment: Environment<'_>) -> Result<NamedMasterKey, ConfigError> {
-        let is_name = (1..=64).contains(&self.name.len()) && self.name.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_name {
-            return Err(invalid("keys.direct.master_keys.name", "must be 1 to 64 visible ASCII characters"));
-        }
         let field = format!("keys.direct.master_keys[{}].key", self.name);
         let text = secret(&field, self.key, self.key_env, environment)?;
-        let bytes = STANDARD.decode(text.trim_ascii()).map(Zeroizing::new).ok();
-        let master_key = bytes
-            .and_then(|bytes| MasterKey::from_slice(&bytes))
-            .ok_or_else(|| invalid(&field, "must be the base64 of 32 bytes"))?;
-        Ok(NamedMasterKey { name: self.name, master_key })
+        NamedMasterKey::parse(self.name, &text)
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Config, ConfigError, FormerName, KeysetSource, Settings, TOKEN_ENV, keks, read};
+use super::{Config, ConfigError, FormerName, KekSource, KeysetSource, Settings, TOKEN_ENV, keks, read};
 use crate::admission::{Limits, Rate};
-use crate::kms::{KmsUri, SECRET_ID_ENV, VAULT_TOKEN_ENV};
+use crate::kms::{KmsUri, SECRET_ID_ENV, VAULT_TOKEN_ENV, VaultSettings};
 use crate::listen::Listen;
 use crate::tink::KeysetName;
 use crate::tls::TlsFiles;
@@ -46,6 +46,13 @@ impl Effective {
         let comments = hidden.iter().filter(|(_, is_used)| *is_used).map(|(name, _)| format!("# {name}: ***\n"));
         let yaml = serde_saphyr::to_string(&self.settings).map_err(|error| ConfigError::Print(error.to_string()))?;
         Ok(comments.collect::<String>() + &yaml)
+    }
+
+    /// The KEKs, at least one, and how to reach Vault, for a program that takes them as the service does, and no more.
+    pub fn into_keks(self) -> Result<(Vec<KekSource>, VaultSettings), ConfigError> {
+        let settings = self.settings;
+        let keyset = keyset(settings.keyset, settings.keyset_name, settings.keyset_kek_uri)?;
+        Ok((keks::order(&settings.kek_uri, keyset)?, settings.vault))
     }
 
     /// Checks that a service can start with this, as far as nobody has to be asked.

@@ -4,14 +4,10 @@ use std::rc::Rc;
 
 use super::Env;
 use crate::config::KeySource;
-use crate::error::{Error, IntegrityError, InternalError, KmsError};
-use crate::format::metadata::{Metadata, MetadataError, WrappedDek};
-use crate::keys::{Dek, ObjectKeys, ObjectName, SALT_LEN};
-
-/// What the `kek` of an object in direct mode begins with; the master key's name follows.
-const DIRECT: &str = "direct:";
-/// Likewise for copies, whose DEK is their source's.
-const DIRECT_WRAP: &str = "direct-wrap:";
+use crate::direct;
+use crate::error::Error;
+use crate::format::metadata::{Metadata, WrappedDek};
+use crate::keys::{Dek, ObjectKeys, ObjectName};
 
 /// A DEK for a new object.
 pub enum NewDek {
@@ -27,11 +23,8 @@ impl Env<'_> {
         let KeySource::Direct(master_keys) = &self.config.keys else {
             return Ok(NewDek::ToWrap(Dek::generate(self.entropy)?));
         };
-        let primary = master_keys.first().ok_or(InternalError("direct mode without a master key"))?;
-        let mut salt = vec![0; SALT_LEN];
-        self.entropy.fill(&mut salt)?;
-        let keys = Rc::new(ObjectKeys::derive(&primary.master_key.direct_dek(&salt, name)?)?);
-        let wrapped = WrappedDek::new(salt, format!("{DIRECT}{}", primary.name))?;
+        let (dek, wrapped) = direct::new_dek(master_keys, name, self.entropy)?;
+        let keys = Rc::new(ObjectKeys::derive(&dek)?);
         self.remember(wrapped.clone(), name, &keys);
         Ok(NewDek::Ready(keys, wrapped))
     }
@@ -48,18 +41,7 @@ impl Env<'_> {
             return Ok(None);
         };
         self.account.deks.derived += 1;
-        let (is_copy, key_name) = match wrapped.kek.strip_prefix(DIRECT_WRAP) {
-            Some(key_name) => (true, key_name),
-            None => (false, wrapped.kek.strip_prefix(DIRECT).ok_or(KmsError::Invalid)?),
-        };
-        let known = master_keys.iter().find(|key| key.name == key_name).ok_or(KmsError::Invalid)?;
-        let dek = match is_copy {
-            // FORMAT 3.7
-            true => known.master_key.unwrap(&wrapped.bytes, name)?.ok_or(IntegrityError::WrappedDek)?,
-            // FORMAT 3.6
-            false if wrapped.bytes.len() != SALT_LEN => return Err(MetadataError::Malformed("dek").into()),
-            false => known.master_key.direct_dek(&wrapped.bytes, name)?,
-        };
+        let dek = direct::find_dek(master_keys, wrapped, name)?;
         let keys = Rc::new(ObjectKeys::derive(&dek)?);
         self.remember(wrapped.clone(), name, &keys);
         Ok(Some(keys))
@@ -68,9 +50,7 @@ impl Env<'_> {
     /// Wraps a DEK for a copy, if no KMS has to be asked to.
     pub fn wrap_directly(&mut self, dek: &Dek, name: &ObjectName) -> Result<Option<WrappedDek>, Error> {
         let KeySource::Direct(master_keys) = &self.config.keys else { return Ok(None) };
-        let primary = master_keys.first().ok_or(InternalError("direct mode without a master key"))?;
-        let wrapped = primary.master_key.wrap(dek, name, self.entropy)?;
-        Ok(Some(WrappedDek::new(wrapped, format!("{DIRECT_WRAP}{}", primary.name))?))
+        Ok(Some(direct::wrap_dek(master_keys, dek, name, self.entropy)?))
     }
 
     /// Takes the unwrapped DEK of a stored object, if it is the one that the metadata commits to.

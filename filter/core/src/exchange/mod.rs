@@ -32,6 +32,8 @@ mod upload_part_copy;
 use std::time::Duration;
 
 pub use call::{Answer, Call, CallBody, Reply, StoreAnswer, StoreRequest};
+pub use get_object::stated_layout;
+pub use survey::{Found, Survey};
 
 use self::etags::Etags;
 use self::rewriting::Rewriting;
