@@ -8,6 +8,7 @@ mod stacks;
 
 mod auth;
 mod bench;
+mod cli;
 mod clients;
 mod demo;
 mod envoy_config;

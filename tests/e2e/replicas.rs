@@ -37,7 +37,8 @@ fn ten_thousand_parts() {
     });
 }
 
-fn upload(object_key: &str, parts: &[Vec<u8>], clients: &[&S3Client]) {
+/// Uploads an object of these parts, each through another client.
+pub fn upload(object_key: &str, parts: &[Vec<u8>], clients: &[&S3Client]) {
     try_upload(object_key, parts, clients).expect(200).unwrap();
 }
 

@@ -11,7 +11,7 @@ use crate::stacks::{self, LogsOnPanic};
 on_every_stack!(pass_through_byte_exact);
 
 /// A plaintext object as somebody put it into the bucket before S3EP.
-fn foreign(body: Vec<u8>) -> AtRest {
+pub fn foreign(body: Vec<u8>) -> AtRest {
     let metadata = [("content-type", "text/plain"), ("x-amz-meta-origin", "before")];
     AtRest { body, metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec() }
 }

@@ -18,6 +18,7 @@ pub mod process;
 pub mod progress;
 pub mod python;
 pub mod restic;
+pub mod s3ep;
 pub mod setup;
 pub mod shim;
 pub mod stack;

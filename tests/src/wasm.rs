@@ -1,4 +1,4 @@
-//! Builds what is ours: the filter and kms-shim.
+//! Builds what is ours: the filter, kms-shim and s3ep.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -23,6 +23,12 @@ pub fn build_shim() -> Result<PathBuf> {
     // Together with this package, as in Cargo.toml: alone, kms-shim would want its dependencies in another form.
     build(&["--package", "kms-shim", "--package", "e2e", "--bin", "kms-shim"])?;
     Ok(target_dir()?.join("debug/kms-shim"))
+}
+
+/// Builds s3ep in the development profile. Returns the binary.
+pub fn build_s3ep() -> Result<PathBuf> {
+    build(&["--package", "s3ep-cli", "--package", "e2e", "--bin", "s3ep"])?;
+    Ok(target_dir()?.join("debug/s3ep"))
 }
 
 fn build(arguments: &[&str]) -> Result<()> {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use s3ep_cli::decrypt::Decrypt;
 use s3ep_cli::inspect::Inspect;
+use s3ep_cli::verify::Verify;
 
 /// Looks at S3EP's objects, and gets data out of a bucket, without Envoy.
 #[derive(Parser)]
@@ -15,19 +17,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what an object says of itself; needs no key
-    Inspect(Inspect),
+    /// Say what an object says of itself; with keys, also whether it is authentic
+    Inspect(Box<Inspect>),
+    /// Decrypt an object, from a bucket or from files
+    Decrypt(Box<Decrypt>),
+    /// Check every object of a bucket
+    Verify(Box<Verify>),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Inspect(inspect) => inspect.run(),
+        Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
+        Command::Decrypt(decrypt) => decrypt.run().map(|()| ExitCode::SUCCESS),
+        Command::Verify(verify) => verify.run(),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("s3ep: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("s3ep: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -1,0 +1,124 @@
+//! Where the store is, and as whom to speak to it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aws_credential_types::Credentials;
+use clap::Args;
+use ureq::Agent;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::sending::{Address, Store};
+
+/// Where the store is. Credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if there is one, AWS_SESSION_TOKEN.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Store")]
+pub struct StoreArgs {
+    /// The store's URL; AWS_ENDPOINT_URL too [default: AWS]
+    #[arg(long, env = "AWS_ENDPOINT_URL_S3", value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// The region to sign for; AWS_DEFAULT_REGION too [default: us-east-1]
+    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    region: Option<String>,
+    /// Name the bucket in the path; without this, so it is with --endpoint-url, and not with AWS
+    #[arg(long, conflicts_with = "virtual_host")]
+    path_style: bool,
+    /// Name the bucket in the host, with --endpoint-url too
+    #[arg(long)]
+    virtual_host: bool,
+    /// PEM file with the CAs to trust instead of the system's
+    #[arg(long, env = "AWS_CA_BUNDLE", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+}
+
+impl Store {
+    /// Gets ready; nothing is asked yet.
+    pub fn open(args: StoreArgs) -> Result<Self> {
+        let region = args.region.or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
+        let url = args.endpoint_url.or_else(|| variable("AWS_ENDPOINT_URL"));
+        let is_path_style = !args.virtual_host && (args.path_style || url.is_some());
+        let url = url.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        Ok(Self {
+            address: address(&url, is_path_style)?,
+            region,
+            credentials: credentials()?,
+            agent: agent(args.ca_bundle.as_deref())?,
+        })
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn address(url: &str, is_path_style: bool) -> Result<Address> {
+    let Some((scheme @ ("http" | "https"), authority)) = url.split_once("://") else {
+        bail!("the store's URL begins with http:// or https://: {url}")
+    };
+    let authority = authority.trim_end_matches('/');
+    ensure!(!authority.is_empty() && !authority.contains(['/', '?', '#', '@']), "the store's URL is a host: {url}");
+    Ok(Address { scheme: scheme.to_owned(), authority: authority.to_owned(), is_path_style })
+}
+
+fn credentials() -> Result<Credentials> {
+    let required = |name| variable(name).with_context(|| format!("the store's credentials: {name} is not set"));
+    let session_token = variable("AWS_SESSION_TOKEN");
+    Ok(Credentials::from_keys(required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?, session_token))
+}
+
+/// Time-outs are for peers that hang: a store may take minutes to copy 5 GiB.
+fn agent(ca_bundle: Option<&Path>) -> Result<Agent> {
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .root_certs(ca_bundle.map_or(Ok(RootCerts::PlatformVerifier), trusted)?)
+        .build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_recv_response(Some(Duration::from_secs(600)))
+        .timeout_per_read(Some(Duration::from_secs(120)))
+        .timeout_per_write(Some(Duration::from_secs(120)));
+    Ok(config.build().new_agent())
+}
+
+fn trusted(file: &Path) -> Result<RootCerts> {
+    let pem = fs::read(file).with_context(|| file.display().to_string())?;
+    let certificates = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().with_context(|| file.display().to_string())?;
+    ensure!(!certificates.is_empty(), "{}: there is no certificate in it", file.display());
+    Ok(certificates.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_a_host() {
+        for (url, authority) in [("http://h:1", "h:1"), ("https://h/", "h"), ("https://[::1]:9", "[::1]:9")] {
+            assert_eq!(address(url, true).unwrap().authority, authority, "{url}");
+        }
+        for url in ["", "h", "ftp://h", "http://", "http://h/p", "http://u@h", "http://h?x"] {
+            assert!(address(url, true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_stands_in_the_path_or_in_the_host() {
+        let url = |is_path_style, path| address("https://h", is_path_style).unwrap().url(path);
+        assert_eq!(url(true, "/b/k?x"), "https://h/b/k?x");
+        assert_eq!(url(false, "/b/k/l?x"), "https://b.h/k/l?x");
+        assert_eq!(url(false, "/b?x"), "https://b.h/?x");
+        assert_eq!(url(false, "/b"), "https://b.h/");
+    }
+}
