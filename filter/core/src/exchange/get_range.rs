@@ -8,10 +8,12 @@
 //!                         ├──► of a multipart upload: where do the parts lie? ──┐
 //!                         ▼                                                     ▼
 //!            plaintext range ► segments ► GET with their Range and If-Match ──► 206 ► opened, cut to the range
+//!                                                   └──► 412: replaced since, so everything again, once ([`Again`])
 //! ```
 
 use std::rc::Rc;
 
+use super::again::Again;
 use super::call::{ON_BEHALF, kept};
 use super::get_object::{GetObject, check_unencrypted, object_path, remove_ours};
 use super::look::{Look, Looked, Seen};
@@ -34,6 +36,8 @@ pub struct GetRange {
     name: ObjectName,
     /// `partNumber`, if that is what is asked for.
     part: Option<u16>,
+    /// HeadObject of a part.
+    is_head: bool,
     stage: Stage,
     /// The same read without a range, if it comes to that.
     whole: GetObject,
@@ -45,7 +49,9 @@ enum Stage {
     /// The object is being looked at.
     Looking(Asked, Look),
     /// The store is being asked for these segments.
-    Asking(Wanted),
+    Asking(Asked, Box<Wanted>),
+    /// The object was replaced meanwhile, and this reads it again.
+    Again(Box<Again>),
     /// The segments stream.
     Opening(RangeOpener),
     /// The store did not let us look, and will say so to the client.
@@ -55,12 +61,14 @@ enum Stage {
 }
 
 /// What the client asked for.
-struct Asked {
+pub struct Asked {
     what: What,
     /// What the store knows the object by.
-    path: String,
+    pub path: String,
     /// The request's path without a partNumber: not every store knows parts by number, and of a copy none does.
-    whole_path: String,
+    pub whole_path: String,
+    /// Headers for requests of the filter's own.
+    pub on_behalf: Vec<(String, String)>,
     if_range: Option<String>,
     has_condition: bool,
     /// What the request needs whatever comes of the range.
@@ -79,20 +87,26 @@ enum What {
 }
 
 /// What was asked of the store.
-struct Wanted {
-    head: StoredHead,
+pub struct Wanted {
+    /// Of the object that was looked at.
+    pub head: StoredHead,
     attributes: Attributes,
-    path: String,
     keys: Rc<ObjectKeys>,
     plain: Span,
-    segments: SegmentSpan,
-    has_condition: bool,
+    /// Those that hold the range.
+    pub segments: SegmentSpan,
 }
 
 impl GetRange {
     /// A read of a range of `name`, or of one of its parts.
     pub fn new(name: ObjectName, part: Option<u16>, head: &RequestHead) -> Self {
-        Self { part, stage: Stage::Start, whole: GetObject::new(name.clone(), head), name }
+        Self {
+            part,
+            is_head: head.method == "HEAD",
+            stage: Stage::Start,
+            whole: GetObject::new(name.clone(), head),
+            name,
+        }
     }
 
     /// Reads the object as if no range had been asked for, as far as S3EP is concerned.
@@ -122,13 +136,11 @@ impl GetRange {
 
     /// Turns the plaintext range into the segments to ask for.
     fn ask(&mut self, asked: Asked, seen: Seen) -> Result<HeadStep, Error> {
-        let Seen { head, attributes, keys, .. } = seen;
-        let layout = &head.layout;
-        let plain = match asked.resolve(&head) {
+        let plain = match asked.resolve(&seen.head) {
             Resolved::Part(span) => span,
             Resolved::Unsatisfiable if self.part.is_some() => return Err(RequestError::InvalidPartNumber.into()),
             Resolved::Unsatisfiable => {
-                return Err(RequestError::InvalidRange { plain_len: layout.plain_len() }.into());
+                return Err(RequestError::InvalidRange { plain_len: seen.head.layout.plain_len() }.into());
             }
             Resolved::Whole => {
                 let mut edits = asked.edits;
@@ -137,50 +149,80 @@ impl GetRange {
                 return Ok(self.as_whole(edits));
             }
         };
-        let segments = SegmentSpan::covering(plain, layout).ok_or(InternalError("a range beyond its object"))?;
-        let Asked { path, whole_path, has_condition, mut edits, .. } = asked;
-        edits.set("range", segments.sealed.to_string());
-        edits.set(":path", whole_path);
+        let wanted = Wanted::new(seen, plain)?;
+        let mut edits = asked.edits.clone();
+        edits.set("range", wanted.segments.sealed.to_string());
+        edits.set(":path", asked.whole_path.clone());
         // Ties the segments to the head: both are of one object, or there is no answer.
-        edits.set("if-match", head.etag.clone());
+        edits.set("if-match", wanted.head.etag.clone());
         edits.remove("if-range");
-        self.stage = Stage::Asking(Wanted { head, attributes, path, keys, plain, segments, has_condition });
+        self.stage = Stage::Asking(asked, Box::new(wanted));
         Ok(HeadStep::Forward(edits))
     }
 
-    fn response_to(&mut self, env: &mut Env<'_>, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
-        match head.status {
-            206 => self.part(wanted, head),
-            // Our own range, or our own condition, did not hold: the object was replaced since we looked.
+    fn response_to(
+        &mut self,
+        env: &mut Env<'_>,
+        asked: Asked,
+        wanted: Box<Wanted>,
+        head: &ResponseHead,
+    ) -> Result<HeadStep, Error> {
+        let step = match head.status {
+            206 => self.part(*wanted, head),
+            // Our own range, or our own condition, did not hold.
             416 => Err(Error::ObjectChanged),
-            412 if !wanted.has_condition => Err(Error::ObjectChanged),
+            412 if !asked.has_condition => Err(Error::ObjectChanged),
             // The client's own conditions, errors, and a store that ignores ranges.
             _ => {
                 self.stage = Stage::Whole;
-                self.whole.response_head(env, head)
+                return self.whole.response_head(env, head);
             }
+        };
+        match step {
+            // It was replaced since we looked. A HEAD has no body that could go with an answer of ours.
+            Err(Error::ObjectChanged) if !asked.has_condition && !self.is_head => {
+                let (again, step) = Again::begin(self.name.clone(), asked);
+                self.stage = Stage::Again(Box::new(again));
+                Ok(step)
+            }
+            step => step,
         }
     }
 
-    /// The store's 206: it must be the segments that were asked for, of the object that was looked at.
+    /// The store's 206.
     fn part(&mut self, wanted: Wanted, head: &ResponseHead) -> Result<HeadStep, Error> {
-        let Wanted { head: looked_at, attributes, keys, plain, segments, .. } = wanted;
-        if Metadata::from_headers(&head.headers)?.as_ref() != Some(&looked_at.metadata) {
+        let (mut edits, opener) = wanted.opened_by(head)?;
+        if self.part.is_some() && wanted.head.metadata.is_multipart() {
+            edits.set("x-amz-mp-parts-count", wanted.head.layout.parts().to_string());
+        }
+        self.stage = Stage::Opening(opener);
+        Ok(HeadStep::Forward(edits))
+    }
+}
+
+impl Wanted {
+    /// The segments that hold these bytes of an object.
+    pub fn new(seen: Seen, plain: Span) -> Result<Self, InternalError> {
+        let Seen { head, attributes, keys, .. } = seen;
+        let segments = SegmentSpan::covering(plain, &head.layout).ok_or(InternalError("a range beyond its object"))?;
+        Ok(Self { head, attributes, keys, plain, segments })
+    }
+
+    /// What opens a 206 of the store's, which must be the segments that were asked for, of the object that was looked at; and
+    /// what its head needs.
+    pub fn opened_by(&self, head: &ResponseHead) -> Result<(HeadEdits, RangeOpener), Error> {
+        if Metadata::from_headers(&head.headers)?.as_ref() != Some(&self.head.metadata) {
             return Err(Error::ObjectChanged);
         }
-        let due = ContentRange::Part(segments.sealed, Some(looked_at.sealed_len));
+        let due = ContentRange::Part(self.segments.sealed, Some(self.head.sealed_len));
         if head.headers.text("content-range").ok().flatten().and_then(ContentRange::parse) != Some(due) {
             return Err(IntegrityError::Response("the store answers with another range").into());
         }
         let mut edits = HeadEdits::default();
         hide_ciphertext(&head.headers, &mut edits);
-        edits.set("content-length", plain.len().to_string());
-        edits.set("content-range", ContentRange::Part(plain, Some(looked_at.layout.plain_len())).to_string());
-        if self.part.is_some() && looked_at.metadata.is_multipart() {
-            edits.set("x-amz-mp-parts-count", looked_at.layout.parts().to_string());
-        }
-        self.stage = Stage::Opening(RangeOpener::new(keys, attributes.plain_len, segments));
-        Ok(HeadStep::Forward(edits))
+        edits.set("content-length", self.plain.len().to_string());
+        edits.set("content-range", ContentRange::Part(self.plain, Some(self.head.layout.plain_len())).to_string());
+        Ok((edits, RangeOpener::new(Rc::clone(&self.keys), self.attributes.plain_len, self.segments)))
     }
 }
 
@@ -205,6 +247,11 @@ impl Role for GetRange {
                 let looked = look.answered(env, answer)?;
                 self.looked(env, asked, look, looked)
             }
+            (Stage::Again(mut again), answer) => {
+                let step = again.answered(env, answer)?;
+                self.stage = Stage::Again(again);
+                Ok(step)
+            }
             (Stage::Whole, answer) => {
                 self.stage = Stage::Whole;
                 self.whole.answer(env, answer)
@@ -214,8 +261,8 @@ impl Role for GetRange {
     }
 
     fn response_head(&mut self, env: &mut Env<'_>, head: &ResponseHead) -> Result<HeadStep, Error> {
-        let wanted = match std::mem::replace(&mut self.stage, Stage::Start) {
-            Stage::Asking(wanted) => wanted,
+        let (asked, wanted) = match std::mem::replace(&mut self.stage, Stage::Start) {
+            Stage::Asking(asked, wanted) => (asked, wanted),
             Stage::Refused if (200..300).contains(&head.status) && Metadata::from_headers(&head.headers)?.is_some() => {
                 // It lets the client read what it did not let us look at a moment ago.
                 return Err(Error::ObjectChanged);
@@ -226,8 +273,8 @@ impl Role for GetRange {
             }
             _ => return Err(InternalError("a response came before its request").into()),
         };
-        let path = wanted.path.clone();
-        let step = self.response_to(env, wanted, head);
+        let path = asked.path.clone();
+        let step = self.response_to(env, asked, wanted, head);
         if step.is_err() || head.status != 206 {
             // What is known of the object has not stood the test.
             env.caches.heads.remove(&path);
@@ -276,6 +323,7 @@ impl Asked {
             what: part.map(What::Part).or(range.map(What::Range)).unwrap_or(What::Whole),
             path: object_path(&path),
             whole_path: query::retain(&path, |name| name != "partNumber"),
+            on_behalf: kept(&head.headers, &ON_BEHALF),
             if_range: text("if-range").map(str::to_owned),
             has_condition: text("if-match").is_some_and(|etags| etags != "*")
                 || head.headers.has("if-unmodified-since"),
@@ -283,8 +331,13 @@ impl Asked {
         }
     }
 
+    /// Whether it is a Range.
+    pub fn is_range(&self) -> bool {
+        matches!(self.what, What::Range(_))
+    }
+
     /// What is asked of the object with this head.
-    fn resolve(&self, head: &StoredHead) -> Resolved {
+    pub fn resolve(&self, head: &StoredHead) -> Resolved {
         match self.what {
             _ if self.if_range.as_ref().is_some_and(|condition| *condition != head.etag) => Resolved::Whole,
             What::Range(range) => range.resolve(head.layout.plain_len()),

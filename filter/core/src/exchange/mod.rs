@@ -4,6 +4,7 @@
 //! what it answers. It holds at most about a segment of a body at any time. After an [`Error`] an exchange must be
 //! dropped: the client gets an error reply, or, after a head went out, a broken transfer.
 
+mod again;
 mod call;
 mod complete_multipart_upload;
 mod copy_object;
