@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use crate::stacks::setup;
+
 #[test]
 fn the_measurements_run() {
+    setup();
     let output = Command::new(env!("CARGO_BIN_EXE_bench")).arg("--quick").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tables = String::from_utf8(output.stdout).unwrap();

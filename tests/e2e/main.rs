@@ -13,6 +13,7 @@ mod clients;
 mod demo;
 mod envoy_config;
 mod etags;
+mod faults;
 mod headers;
 mod kms;
 mod kms_tls;

@@ -121,6 +121,12 @@ impl Configuration {
         *text = json!(plugin.to_string());
     }
 
+    /// What Envoy does with clients' connections.
+    pub fn connection_manager(&mut self) -> &mut Value {
+        let filters = &mut self.listener()["filter_chains"][0]["filters"];
+        &mut named(filters, "envoy.filters.network.http_connection_manager")["typed_config"]
+    }
+
     /// Writes it where Envoy can load it.
     pub fn write(&self, file: &Path) -> Result<()> {
         // Envoy takes a `.json` as it takes YAML.
@@ -152,9 +158,7 @@ impl Configuration {
     }
 
     fn filter(&mut self) -> &mut Value {
-        let filters = &mut self.listener()["filter_chains"][0]["filters"];
-        let manager = named(filters, "envoy.filters.network.http_connection_manager");
-        named(&mut manager["typed_config"]["http_filters"], "s3ep")
+        named(&mut self.connection_manager()["http_filters"], "s3ep")
     }
 }
 

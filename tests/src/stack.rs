@@ -108,6 +108,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Changes what Envoy does with clients' connections.
+    pub fn connection_manager(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(self.configuration.connection_manager());
+        self
+    }
+
     /// Envoy has so many threads that do the work.
     pub fn workers(mut self, workers: u8) -> Self {
         self.configuration.set_workers(workers);

@@ -50,7 +50,7 @@ impl Store {
     pub fn memory() -> Result<Self> {
         let address = memory::serve()?;
         let endpoint = Endpoint::new(format!("http://{address}"), "S3EPSTORE".to_owned(), random_hex()?);
-        Ok(Self { endpoint, files: None, process: None })
+        Ok(Self::at(endpoint))
     }
 
     /// Starts the full store with its files in `folder`. `program` is from [`minio::binary`].
@@ -91,7 +91,12 @@ impl Store {
         if let Ok(region) = env::var("S3EP_STORE_REGION") {
             endpoint.region = region;
         }
-        Ok(Self { endpoint, files: None, process: None })
+        Ok(Self::at(endpoint))
+    }
+
+    /// A store that somebody else runs, there.
+    pub fn at(endpoint: Endpoint) -> Self {
+        Self { endpoint, files: None, process: None }
     }
 
     /// Ends it, if it is a process of ours; Envoy then finds nobody at its address.
