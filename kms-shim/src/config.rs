@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::admission::Limits;
-use crate::kms::{KmsUri, VaultSettings};
+use crate::kms::{GcpSettings, KmsSettings, KmsUri, VaultSettings};
 use crate::listen::Listen;
 use crate::tink::KeysetName;
 use crate::tls::TlsFiles;
@@ -81,8 +81,8 @@ pub struct Settings {
     #[arg(long, env = "S3EP_KMS_SHIM_RATE_BURST", value_name = "N")]
     pub rate_burst: Option<NonZeroU32>,
 
-    /// KEKs: the first wraps, each unwraps what it wrapped. aws-kms://…, hcvault://…, or tink-keyset:NAME for the keyset,
-    /// which otherwise comes first. To be repeated, or with commas
+    /// KEKs: the first wraps, each unwraps what it wrapped. aws-kms://…, gcp-kms://…, hcvault://…, or tink-keyset:NAME
+    /// for the keyset, which otherwise comes first. To be repeated, or with commas
     #[arg(long, env = "S3EP_KMS_SHIM_KEK_URI", value_name = "URI", value_delimiter = ',')]
     #[serde(deserialize_with = "keks::one_or_more")]
     pub kek_uri: Vec<KekUri>,
@@ -98,6 +98,10 @@ pub struct Settings {
     /// Key of a KMS that encrypts the keyset
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
     pub keyset_kek_uri: Option<KmsUri>,
+
+    /// How to reach Google Cloud KMS.
+    #[command(flatten)]
+    pub gcp: GcpSettings,
 
     /// How to reach Vault or OpenBao, and as whom.
     #[command(flatten)]
@@ -179,8 +183,8 @@ pub struct Config {
     pub limits: Limits,
     /// The KEKs, at least one. The first wraps.
     pub keks: Vec<KekSource>,
-    /// How to reach Vault, and as whom.
-    pub vault: VaultSettings,
+    /// How to reach the KMS.
+    pub kms: KmsSettings,
     /// How important a log line must be.
     pub log_level: LogLevel,
     /// The form of the log.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::config::{KekSource, KeysetSource};
 use crate::kek::Kek;
-use crate::kms::{self, KmsUri, OpenError, VaultSettings};
+use crate::kms::{self, KmsSettings, KmsUri, OpenError};
 use crate::metrics::Metrics;
-use crate::resilience::{Settings, resilient};
+use crate::resilience::{self, resilient};
 use crate::tink::{KeysetFile, KeysetFileError};
 
 /// One KEK or several, of different ids.
@@ -43,14 +43,14 @@ pub enum KeksError {
 }
 
 /// Opens these KEKs. A keyset's file is watched from then on.
-pub async fn open(sources: &[KekSource], vault: &VaultSettings, metrics: &Metrics) -> Result<Keks, KeksError> {
+pub async fn open(sources: &[KekSource], kms: &KmsSettings, metrics: &Metrics) -> Result<Keks, KeksError> {
     let mut keks = Vec::new();
     for source in sources {
         keks.push(match source {
-            KekSource::Kms(uri) => open_resilient(uri, vault, metrics).await?,
+            KekSource::Kms(uri) => open_resilient(uri, kms, metrics).await?,
             KekSource::Keyset(KeysetSource { path, name, kek }) => {
                 let kek = match kek {
-                    Some(uri) => Some(open_resilient(uri, vault, metrics).await?),
+                    Some(uri) => Some(open_resilient(uri, kms, metrics).await?),
                     None => None,
                 };
                 Box::new(KeysetFile::new(path.clone(), kek).watch(name).await?)
@@ -63,20 +63,20 @@ pub async fn open(sources: &[KekSource], vault: &VaultSettings, metrics: &Metric
 }
 
 /// The file of a keyset, for one who makes or changes it.
-pub async fn keyset_file(path: PathBuf, kek: Option<&KmsUri>, vault: &VaultSettings) -> Result<KeysetFile, KeksError> {
+pub async fn keyset_file(path: PathBuf, kek: Option<&KmsUri>, kms: &KmsSettings) -> Result<KeysetFile, KeksError> {
     let kek = match kek {
-        Some(uri) => Some(open_kms(uri, vault).await?),
+        Some(uri) => Some(open_kms(uri, kms).await?),
         None => None,
     };
     Ok(KeysetFile::new(path, kek))
 }
 
-async fn open_resilient(uri: &KmsUri, vault: &VaultSettings, metrics: &Metrics) -> Result<Box<dyn Kek>, KeksError> {
-    Ok(Box::new(resilient(open_kms(uri, vault).await?, &Settings::default(), metrics)))
+async fn open_resilient(uri: &KmsUri, kms: &KmsSettings, metrics: &Metrics) -> Result<Box<dyn Kek>, KeksError> {
+    Ok(Box::new(resilient(open_kms(uri, kms).await?, &resilience::Settings::default(), metrics)))
 }
 
-async fn open_kms(uri: &KmsUri, vault: &VaultSettings) -> Result<Box<dyn Kek>, KeksError> {
-    kms::open(uri, vault).await.map_err(|error| KeksError::Kms { uri: uri.clone(), error })
+async fn open_kms(uri: &KmsUri, settings: &KmsSettings) -> Result<Box<dyn Kek>, KeksError> {
+    kms::open(uri, settings).await.map_err(|error| KeksError::Kms { uri: uri.clone(), error })
 }
 
 impl Keks {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::keks::{self, KeksError};
-use crate::kms::{KmsUri, VaultSettings};
+use crate::kms::{KmsSettings, KmsUri};
 use crate::tink::{Keyset, KeysetError, KeysetFileError};
 
 /// Length of a direct mode master key in bytes.
@@ -51,13 +51,13 @@ pub fn keyset() -> Result<Zeroizing<String>, KeygenError> {
 pub async fn encrypted_keyset(
     from: Option<PathBuf>,
     encrypt_with: KmsUri,
-    vault: &VaultSettings,
+    kms: &KmsSettings,
 ) -> Result<Zeroizing<String>, KeygenError> {
     let keyset = match from {
-        Some(path) => keks::keyset_file(path, None, vault).await?.read().await?,
+        Some(path) => keks::keyset_file(path, None, kms).await?.read().await?,
         None => Keyset::generate()?,
     };
-    let encrypted = keks::keyset_file("the new keyset".into(), Some(&encrypt_with), vault).await?;
+    let encrypted = keks::keyset_file("the new keyset".into(), Some(&encrypt_with), kms).await?;
     Ok(encrypted.to_json(&keyset).await?)
 }
 
@@ -66,10 +66,10 @@ pub async fn encrypted_keyset(
 pub async fn change(
     path: PathBuf,
     kek: Option<&KmsUri>,
-    vault: &VaultSettings,
+    kms: &KmsSettings,
     change: Change,
 ) -> Result<u32, KeygenError> {
-    let file = keks::keyset_file(path, kek, vault).await?;
+    let file = keks::keyset_file(path, kek, kms).await?;
     let mut keyset = file.read().await?;
     let key_id = match change {
         Change::AddKey => keyset.add_key()?,

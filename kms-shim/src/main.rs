@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use kms_shim::config::{Config, Effective, LogFormat, LogLevel, Settings, TOKEN_ENV};
 use kms_shim::keygen::Change;
-use kms_shim::kms::{KmsUri, VaultSettings};
+use kms_shim::kms::{KmsSettings, KmsUri};
 use kms_shim::{keygen, serve};
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
@@ -75,7 +75,7 @@ struct NewKeyset {
     #[arg(long, value_name = "FILE", requires = "encrypt_with")]
     from: Option<PathBuf>,
     #[command(flatten)]
-    vault: VaultSettings,
+    kms: KmsSettings,
 }
 
 #[derive(Args)]
@@ -87,7 +87,7 @@ struct OldKeyset {
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
     keyset_kek_uri: Option<KmsUri>,
     #[command(flatten)]
-    vault: VaultSettings,
+    kms: KmsSettings,
 }
 
 #[derive(Args)]
@@ -124,16 +124,16 @@ fn make_key(what: Keygen) -> Result<(), Failure> {
     }
 }
 
-fn make_keyset(NewKeyset { out: Out { out }, encrypt_with, from, vault }: NewKeyset) -> Result<(), Failure> {
+fn make_keyset(NewKeyset { out: Out { out }, encrypt_with, from, kms }: NewKeyset) -> Result<(), Failure> {
     let keyset = match encrypt_with {
         None => keygen::keyset()?,
-        Some(kek) => runtime()?.block_on(keygen::encrypted_keyset(from, kek, &vault))?,
+        Some(kek) => runtime()?.block_on(keygen::encrypted_keyset(from, kek, &kms))?,
     };
     Ok(keygen::write(&keyset, out.as_deref())?)
 }
 
-fn change_keyset(OldKeyset { keyset, keyset_kek_uri, vault }: OldKeyset, change: Change) -> Result<(), Failure> {
-    let changed = keygen::change(keyset, keyset_kek_uri.as_ref(), &vault, change);
+fn change_keyset(OldKeyset { keyset, keyset_kek_uri, kms }: OldKeyset, change: Change) -> Result<(), Failure> {
+    let changed = keygen::change(keyset, keyset_kek_uri.as_ref(), &kms, change);
     let key_id = runtime()?.block_on(changed)?;
     Ok(writeln!(io::stdout(), "{key_id}")?)
 }

@@ -55,7 +55,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         tracing::warn!("the configuration file is s3-encryption-proxy's: {name}");
     }
     let metrics = Metrics::new();
-    let keks = keks::open(&config.keks, &config.vault, &metrics).await?;
+    let keks = keks::open(&config.keks, &config.kms, &metrics).await?;
     let ids = keks.ids().collect::<Vec<_>>().join(" ");
     let tls = config.tls.map(Tls::start).transpose()?;
     // Before anybody can know the address: a signal from then on ends the service cleanly.

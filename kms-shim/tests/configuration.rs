@@ -22,7 +22,7 @@ fn parsed(yaml: &str) -> Value {
     serde_saphyr::from_str(yaml).unwrap()
 }
 
-/// Member (a dot leads into `vault`), default, and values for file, environment and flag.
+/// Member (a dot leads into `gcp` or `vault`), default, and values for file, environment and flag.
 const SETTINGS: &[(&str, &str, [&str; 3])] = &[
     ("listen", r#""127.0.0.1:8181""#, ["127.0.0.1:1", "127.0.0.1:2", "unix:s"]),
     ("tls_cert", "null", ["a", "b", "c"]),
@@ -51,6 +51,7 @@ const SETTINGS: &[(&str, &str, [&str; 3])] = &[
         "null",
         ["hcvault://a/transit/keys/k", "hcvault://b/transit/keys/k", "aws-kms://arn:aws:kms:eu-west-1:1:key/1"],
     ),
+    ("gcp.endpoint", "null", ["https://a", "https://b", "http://127.0.0.1:1"]),
     ("vault.namespace", "null", ["a", "b", "c"]),
     ("vault.ca_file", "null", ["a", "b", "c"]),
     ("vault.token_file", "null", ["a", "b", "c"]),
@@ -129,7 +130,7 @@ fn every_setting_is_printed_and_tested() {
     let text = printed(folder.path(), &["--keyset", "keyset.json"], &[]).unwrap();
     let Value::Object(members) = parsed(&text) else { panic!("{text}") };
     // Where tokens come from has a test of its own, in program.rs.
-    let others = ["token_file", "vault"];
+    let others = ["token_file", "gcp", "vault"];
     for member in members.keys().filter(|member| !others.contains(&member.as_str())) {
         assert!(SETTINGS.iter().any(|(name, ..)| name == member), "{member}");
     }

@@ -10,7 +10,7 @@ use kms_api::ErrorKind;
 use kms_shim::config::{ConfigError, Effective, KekUri, Settings};
 use kms_shim::kek::{Context, KekError};
 use kms_shim::keks::{self, Keks};
-use kms_shim::kms::{KmsUri, VaultSettings};
+use kms_shim::kms::{KmsSettings, KmsUri};
 use kms_shim::metrics::Metrics;
 use kms_shim::tink::KeysetName;
 use s3ep_core::config::NamedMasterKey;
@@ -30,7 +30,8 @@ pub struct KeyArgs {
     /// kms-shim's configuration file: what it says of KEKs holds, and all else is left alone
     #[arg(long, env = "S3EP_KMS_SHIM_CONFIG", value_name = "FILE")]
     kms_shim_config: Option<PathBuf>,
-    /// KEKs: aws-kms://…, hcvault://…, or tink-keyset:NAME for the keyset. The first wraps. To be repeated, or with commas
+    /// KEKs: aws-kms://…, gcp-kms://…, hcvault://…, or tink-keyset:NAME for the keyset. The first wraps.
+    /// To be repeated, or with commas
     #[arg(long, env = "S3EP_KMS_SHIM_KEK_URI", value_name = "URI", value_delimiter = ',')]
     kek_uri: Vec<KekUri>,
     /// Tink JSON keyset, in clear unless --keyset-kek-uri is given
@@ -43,7 +44,7 @@ pub struct KeyArgs {
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
     keyset_kek_uri: Option<KmsUri>,
     #[command(flatten)]
-    vault: VaultSettings,
+    kms: KmsSettings,
     /// Master key of direct mode: the name that the filter knows it by, and a file with its base64. May be repeated; the
     /// first wraps, if there is no KEK
     #[arg(long, value_name = "NAME=FILE")]
@@ -83,11 +84,11 @@ impl KeyArgs {
         let file = self.kms_shim_config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
         let master_keys = self.master_key.iter().map(MasterKeyFile::read).collect::<Result<Vec<_>>>()?;
         let mut flags = Settings::default();
-        (flags.kek_uri, flags.vault) = (self.kek_uri, self.vault);
+        (flags.kek_uri, flags.gcp, flags.vault) = (self.kek_uri, self.kms.gcp, self.kms.vault);
         (flags.keyset, flags.keyset_name, flags.keyset_kek_uri) = (self.keyset, self.keyset_name, self.keyset_kek_uri);
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let keks = match Effective::new(flags, None, file).into_keks() {
-            Ok((sources, vault)) => Some(runtime.block_on(keks::open(&sources, &vault, &Metrics::new()))?),
+            Ok((sources, kms)) => Some(runtime.block_on(keks::open(&sources, &kms, &Metrics::new()))?),
             Err(ConfigError::NoKek) if master_keys.is_empty() => return Ok(None),
             Err(ConfigError::NoKek) => None,
             Err(error) => return Err(error.into()),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Config, ConfigError, FormerName, KekSource, KeysetSource, Settings, TOKEN_ENV, keks, read};
 use crate::admission::{Limits, Rate};
-use crate::kms::{KmsUri, SECRET_ID_ENV, VAULT_TOKEN_ENV, VaultSettings};
+use crate::kms::{KmsSettings, KmsUri, SECRET_ID_ENV, VAULT_TOKEN_ENV};
 use crate::listen::Listen;
 use crate::tink::KeysetName;
 use crate::tls::TlsFiles;
@@ -48,11 +48,12 @@ impl Effective {
         Ok(comments.collect::<String>() + &yaml)
     }
 
-    /// The KEKs, at least one, and how to reach Vault, for a program that takes them as the service does, and no more.
-    pub fn into_keks(self) -> Result<(Vec<KekSource>, VaultSettings), ConfigError> {
+    /// The KEKs, at least one, and how to reach the KMS, for a program that takes them as the service does, and no more.
+    pub fn into_keks(self) -> Result<(Vec<KekSource>, KmsSettings), ConfigError> {
         let settings = self.settings;
         let keyset = keyset(settings.keyset, settings.keyset_name, settings.keyset_kek_uri)?;
-        Ok((keks::order(&settings.kek_uri, keyset)?, settings.vault))
+        let kms = KmsSettings { gcp: settings.gcp, vault: settings.vault };
+        Ok((keks::order(&settings.kek_uri, keyset)?, kms))
     }
 
     /// Checks that a service can start with this, as far as nobody has to be asked.
@@ -75,7 +76,7 @@ impl Effective {
                 rate: rate(settings.rate_limit, settings.rate_burst)?,
             },
             keks: keks::order(&settings.kek_uri, keyset)?,
-            vault: settings.vault,
+            kms: KmsSettings { gcp: settings.gcp, vault: settings.vault },
             log_level: settings.log_level.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
             former_names: self.former_names,
@@ -103,6 +104,7 @@ impl Settings {
             keyset: self.keyset.or(file.keyset),
             keyset_name: self.keyset_name.or(file.keyset_name),
             keyset_kek_uri: self.keyset_kek_uri.or(file.keyset_kek_uri),
+            gcp: self.gcp.or(file.gcp),
             vault: self.vault.or(file.vault),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),

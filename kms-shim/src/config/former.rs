@@ -62,7 +62,7 @@ pub(super) fn refuse_aes_key<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 pub(super) fn refuse_credentials_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     refuse(
         deserializer,
-        "credentials_path is, for AWS, the variable AWS_SHARED_CREDENTIALS_FILE, and for Vault vault.token_file",
+        "credentials_path is, for AWS and GCP, the variable AWS_SHARED_CREDENTIALS_FILE or GOOGLE_APPLICATION_CREDENTIALS, and for Vault vault.token_file",
     )
 }
 

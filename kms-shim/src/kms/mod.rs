@@ -3,12 +3,18 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "gcp")]
+mod gcp;
+mod gcp_settings;
+mod settings;
 mod uri;
 #[cfg(feature = "vault")]
 mod vault;
 mod vault_settings;
 
 use crate::kek::{Kek, KekError};
+pub use gcp_settings::{Endpoint, GcpSettings, InvalidEndpoint};
+pub use settings::KmsSettings;
 pub use uri::{AwsKey, GcpKey, InvalidUri, KmsUri, VaultKey};
 pub use vault_settings::{SECRET_ID_ENV, VAULT_TOKEN_ENV, VaultSettings, VaultSettingsError};
 
@@ -27,23 +33,26 @@ pub enum OpenError {
 }
 
 /// Opens the key that the URI names. Only what must be asked is asked of the KMS.
-#[cfg_attr(not(feature = "vault"), expect(unused_variables, reason = "only Vault has settings"))]
-pub async fn open(uri: &KmsUri, vault: &VaultSettings) -> Result<Box<dyn Kek>, OpenError> {
+#[cfg_attr(not(any(feature = "gcp", feature = "vault")), expect(unused_variables, reason = "AWS has no settings"))]
+pub async fn open(uri: &KmsUri, settings: &KmsSettings) -> Result<Box<dyn Kek>, OpenError> {
     match uri {
         #[cfg(feature = "aws")]
         KmsUri::Aws(key) => Ok(Box::new(aws::AwsKms::open(key).await?)),
         #[cfg(not(feature = "aws"))]
         KmsUri::Aws(_) => Err(OpenError::NotBuiltIn("aws")),
+        #[cfg(feature = "gcp")]
+        KmsUri::Gcp(key) => Ok(Box::new(gcp::GcpKms::open(key, &settings.gcp).await?)),
+        #[cfg(not(feature = "gcp"))]
         KmsUri::Gcp(_) => Err(OpenError::NotBuiltIn("gcp")),
         #[cfg(feature = "vault")]
-        KmsUri::Vault(key) => Ok(Box::new(vault::VaultTransit::open(key, vault)?)),
+        KmsUri::Vault(key) => Ok(Box::new(vault::VaultTransit::open(key, &settings.vault)?)),
         #[cfg(not(feature = "vault"))]
         KmsUri::Vault(_) => Err(OpenError::NotBuiltIn("vault")),
     }
 }
 
 /// An error's message and those of its causes, without saying anything twice.
-#[cfg(any(feature = "aws", feature = "vault"))]
+#[cfg(any(feature = "aws", feature = "gcp", feature = "vault"))]
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let causes = std::iter::successors(error.source(), |cause| cause.source());

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod pki;
 
 use std::num::NonZeroU32;
