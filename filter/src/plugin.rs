@@ -62,6 +62,7 @@ impl RootContext for Plugin {
     fn on_configure(&mut self, len: usize) -> bool {
         match Self::load(len) {
             Ok(shared) => {
+                log::info!("s3ep: AES-256-GCM: {}", s3ep_gcm::IMPLEMENTATION);
                 if matches!(shared.config.auth, Auth::None) {
                     log::warn!("s3ep: auth is none: this proxy signs for whoever reaches it");
                 }

@@ -100,3 +100,10 @@ fn that_nobody_is_authenticated_is_said_at_start() {
     let logs = Stack::envelope().envoy.logs();
     assert!(logs.iter().any(|line| line.level == LogLevel::Warn && line.message.contains("auth")), "{logs:?}");
 }
+
+#[test]
+fn which_cipher_it_is_is_said_at_start() {
+    let logs = Stack::envelope().envoy.logs();
+    // Natively it is never our own.
+    assert!(logs.iter().any(|line| line.message.ends_with("AES-256-GCM: portable")), "{logs:?}");
+}

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::{AeadInOut, KeyInit};
 use hkdf::Hkdf;
+use s3ep_gcm::Aes256Gcm;
+use s3ep_gcm::aead::{AeadInOut, KeyInit};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use aes_gcm::aead::AeadInOut;
+use s3ep_gcm::aead::AeadInOut;
 use zeroize::Zeroizing;
 
 use crate::account::Volume;
