@@ -1,5 +1,7 @@
 //! s3ep: what Envoy wrote is read, checked and moved without it.
 
+mod rewrap;
+
 use std::fs;
 
 use e2e::at_rest::{AtRest, SEGMENT};

@@ -212,11 +212,16 @@ impl Stack {
     }
 
     /// The same with another configuration.
-    pub fn replica_with(&self, setup: &Setup, mut configuration: Configuration) -> Result<Replica> {
+    pub fn replica_with(&self, setup: &Setup, configuration: Configuration) -> Result<Replica> {
+        self.replica_of(setup, configuration, &self.keys)
+    }
+
+    /// The same with keys of its own, too.
+    pub fn replica_of(&self, setup: &Setup, mut configuration: Configuration, keys: &Keys) -> Result<Replica> {
         let folder = run_dir()?;
         configuration.set_port(0);
         let client = self.client.endpoint.clone();
-        let envoy = start_envoy(setup, folder.path(), configuration, &self.store, &self.keys, &client)?;
+        let envoy = start_envoy(setup, folder.path(), configuration, &self.store, keys, &client)?;
         Ok(Replica { client: through(&envoy, client), envoy, _folder: folder })
     }
 

@@ -1,5 +1,6 @@
 //! `s3ep inspect`: what an object says of itself. Without a key, nothing of it is authenticated.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 
 use anyhow::{Context as _, Result, bail};
@@ -78,10 +79,9 @@ impl Seen {
 
     fn print(&mut self) -> Result<()> {
         let mut out = io::stdout().lock();
-        for (name, value) in self.sealed.headers.iter() {
-            if let Some(name) = name.strip_prefix(PREFIX) {
-                writeln!(out, "{name}: {}", String::from_utf8_lossy(value))?;
-            }
+        let ours = |(name, value): (&str, &[u8])| Some((name.strip_prefix(PREFIX)?.to_owned(), value.to_owned()));
+        for (name, value) in self.sealed.headers.iter().filter_map(ours).collect::<BTreeMap<_, _>>() {
+            writeln!(out, "{name}: {}", String::from_utf8_lossy(&value))?;
         }
         let len = self.sealed.len.context("the body's length is not known")?;
         writeln!(out, "body: {len} bytes")?;

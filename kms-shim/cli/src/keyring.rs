@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
-use kms_api::ErrorKind;
-use kms_shim::config::{ConfigError, Effective, KekUri, Settings};
+use getrandom::SysRng;
+use kms_api::{ErrorKind, Secret};
+use kms_shim::config::{ConfigError, Effective, KekSource, KekUri, KeysetSource, Settings};
 use kms_shim::kek::{Context, KekError};
 use kms_shim::keks::{self, Keks};
 use kms_shim::kms::{KmsSettings, KmsUri};
@@ -40,6 +41,9 @@ pub struct KeyArgs {
     /// Name of the keyset in the KEK's id [default: default]
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_NAME", value_name = "NAME")]
     keyset_name: Option<KeysetName>,
+    /// Keyset in clear that unwraps only: one of another name, to rewrap from. May be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    old_keyset: Vec<NamedFile>,
     /// Key of a KMS that encrypts the keyset
     #[arg(long, env = "S3EP_KMS_SHIM_KEYSET_KEK_URI", value_name = "URI")]
     keyset_kek_uri: Option<KmsUri>,
@@ -48,17 +52,17 @@ pub struct KeyArgs {
     /// Master key of direct mode: the name that the filter knows it by, and a file with its base64. May be repeated; the
     /// first wraps, if there is no KEK
     #[arg(long, value_name = "NAME=FILE")]
-    master_key: Vec<MasterKeyFile>,
+    master_key: Vec<NamedFile>,
 }
 
-/// A master key's name and its file.
+/// A key's name and its file.
 #[derive(Debug, Clone)]
-struct MasterKeyFile {
+struct NamedFile {
     name: String,
     file: PathBuf,
 }
 
-impl FromStr for MasterKeyFile {
+impl FromStr for NamedFile {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -67,8 +71,12 @@ impl FromStr for MasterKeyFile {
     }
 }
 
-impl MasterKeyFile {
-    fn read(&self) -> Result<NamedMasterKey> {
+impl NamedFile {
+    fn keyset(&self) -> Result<KekSource> {
+        Ok(KekSource::Keyset(KeysetSource { path: self.file.clone(), name: self.name.parse()?, kek: None }))
+    }
+
+    fn master_key(&self) -> Result<NamedMasterKey> {
         let text = read_secret(&self.file)?;
         NamedMasterKey::parse(self.name.clone(), &text).with_context(|| self.file.display().to_string())
     }
@@ -82,13 +90,20 @@ impl KeyArgs {
     /// Opens all of them. None: there are none.
     pub fn open(self) -> Result<Option<Keyring>> {
         let file = self.kms_shim_config.as_deref().map(Settings::from_file).transpose()?.unwrap_or_default();
-        let master_keys = self.master_key.iter().map(MasterKeyFile::read).collect::<Result<Vec<_>>>()?;
+        let master_keys = self.master_key.iter().map(NamedFile::master_key).collect::<Result<Vec<_>>>()?;
+        let old_keysets = self.old_keyset.iter().map(NamedFile::keyset).collect::<Result<Vec<_>>>()?;
         let mut flags = Settings::default();
         (flags.kek_uri, flags.gcp, flags.vault) = (self.kek_uri, self.kms.gcp, self.kms.vault);
         (flags.keyset, flags.keyset_name, flags.keyset_kek_uri) = (self.keyset, self.keyset_name, self.keyset_kek_uri);
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let keks = match Effective::new(flags, None, file).into_keks() {
-            Ok((sources, kms)) => Some(runtime.block_on(keks::open(&sources, &kms, &Metrics::new()))?),
+            Ok((sources, kms)) => {
+                let sources = [sources, old_keysets].concat();
+                Some(runtime.block_on(keks::open(&sources, &kms, &Metrics::new()))?)
+            }
+            Err(ConfigError::NoKek) if !old_keysets.is_empty() => {
+                bail!("--old-keyset is for a KEK that wraps beside it")
+            }
             Err(ConfigError::NoKek) if master_keys.is_empty() => return Ok(None),
             Err(ConfigError::NoKek) => None,
             Err(error) => return Err(error.into()),
@@ -118,6 +133,37 @@ impl Keyring {
             None => self.unwrap(wrapped, name)?,
         };
         Ok(Rc::new(ObjectKeys::derive(&dek)?))
+    }
+
+    /// Whether DEKs that this KEK wrapped need not be wrapped again.
+    pub fn is_current(&self, kek: &str) -> bool {
+        match (&self.keks, self.master_keys.first()) {
+            (Some(keks), _) => keks.first().id() == kek,
+            (None, first) => first.is_some_and(|first| direct::key_name(kek) == Some(&*first.name)),
+        }
+    }
+
+    /// Wraps a DEK for this object, by the first KEK, or if there is none by the first master key.
+    pub fn wrap(&self, dek: &Dek, name: &ObjectName) -> Result<WrappedDek> {
+        let Some(keks) = &self.keks else {
+            return direct::wrap_dek(&self.master_keys, dek, name, &mut SysRng).plainly();
+        };
+        let (kek, secret) = (keks.first(), Secret::new(dek.expose().to_vec()));
+        let wrapped = self.runtime.block_on(kek.wrap(&secret, &context(name)?)).context("the KEK does not wrap")?;
+        WrappedDek::new(wrapped, kek.id().to_owned()).plainly()
+    }
+
+    /// The keys of a new object.
+    pub fn new_keys(&self, name: &ObjectName) -> Result<(Rc<ObjectKeys>, WrappedDek)> {
+        let (dek, wrapped) = match self.keks {
+            None => direct::new_dek(&self.master_keys, name, &mut SysRng).plainly()?,
+            Some(_) => {
+                let dek = Dek::generate(&mut SysRng)?;
+                let wrapped = self.wrap(&dek, name)?;
+                (dek, wrapped)
+            }
+        };
+        Ok((Rc::new(ObjectKeys::derive(&dek)?), wrapped))
     }
 
     fn find_directly(&self, wrapped: &WrappedDek, name: &ObjectName) -> Result<Dek> {

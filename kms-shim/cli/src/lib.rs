@@ -2,6 +2,7 @@
 //!
 //! - [`inspect`] says what can be known of an object, [`decrypt`] gets its plaintext.
 //! - [`verify`] does the same with all objects of a bucket, on a [`walk`], and keeps nothing.
+//! - [`rewrap`] moves DEKs from one KEK to another; [`moving`] says what comes of objects that are written again.
 //! - [`sealed`] is a stored object, [`stated`] its metadata in a file, as other programs write it.
 //! - [`keyring`] holds the keys, [`store`] speaks to the store, [`object_url`] says what is meant there.
 //! - [`failure`] tells an object that is not authentic from one that could not be looked at.
@@ -10,7 +11,9 @@ pub mod decrypt;
 pub mod failure;
 pub mod inspect;
 pub mod keyring;
+pub mod moving;
 pub mod object_url;
+pub mod rewrap;
 pub mod sealed;
 pub mod stated;
 pub mod store;

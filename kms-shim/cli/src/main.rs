@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use s3ep_cli::decrypt::Decrypt;
 use s3ep_cli::inspect::Inspect;
+use s3ep_cli::rewrap::Rewrap;
 use s3ep_cli::verify::Verify;
 
 /// Looks at S3EP's objects, and gets data out of a bucket, without Envoy.
@@ -23,6 +24,8 @@ enum Command {
     Decrypt(Box<Decrypt>),
     /// Check every object of a bucket
     Verify(Box<Verify>),
+    /// Wrap the DEKs of a bucket's objects by another KEK
+    Rewrap(Box<Rewrap>),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run().map(|()| ExitCode::SUCCESS),
         Command::Decrypt(decrypt) => decrypt.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
+        Command::Rewrap(rewrap) => rewrap.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("s3ep: {error:#}");

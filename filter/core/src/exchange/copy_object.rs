@@ -12,14 +12,10 @@ use crate::error::{Error, InternalError, RequestError};
 use crate::format::metadata::{self, Attributes, WrappedDek};
 use crate::http::{HeadEdits, Headers, RequestHead, ResponseHead};
 use crate::keys::{ObjectKeys, ObjectName};
-use crate::s3::copy_source::CopySource;
+use crate::s3::copy_source::{CopySource, is_carried_over};
 use crate::s3::listing::Rule;
 use crate::sigv4::credentials;
 
-/// What CopyObject copies beside the body, with all of `x-amz-meta-`.
-const COPIED: [&str; 6] =
-    ["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
-const USER_METADATA: &str = "x-amz-meta-";
 /// What makes a copy of an object onto itself more than nothing.
 const CHANGES: [&str; 3] = ["x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-website-redirect-location"];
 
@@ -129,11 +125,11 @@ impl Role for CopyObject {
         }
         credentials::remove(&head.path, &mut self.edits);
         Rewriting::prepare(&mut self.edits);
-        let is_replaced = |name: &str| COPIED.contains(&name) || name.starts_with(USER_METADATA);
         let is_copy = self.is_copy;
         // A checksum that the store would compute is the ciphertext's.
-        self.edits
-            .remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-") || (is_copy && is_replaced(name)));
+        self.edits.remove_where(&head.headers, |name| {
+            name.starts_with("x-amz-checksum-") || (is_copy && is_carried_over(name))
+        });
         self.has_conditions =
             source::has_conditions(&head.headers) || head.headers.has("if-match") || head.headers.has("if-none-match");
         source::remove_conditions(&head.headers, &mut self.edits);
@@ -173,7 +169,7 @@ impl Role for CopyObject {
 /// Gives the copy what the source has.
 fn carry_over(source: &Headers, edits: &mut HeadEdits) -> Result<(), RequestError> {
     let is_ours = |name: &str| name.starts_with(metadata::PREFIX);
-    let is_carried = |name: &str| COPIED.contains(&name) || (name.starts_with(USER_METADATA) && !is_ours(name));
+    let is_carried = |name: &str| is_carried_over(name) && !is_ours(name);
     for (name, value) in source.iter().filter(|(name, _)| is_carried(name)) {
         let value = std::str::from_utf8(value)
             .map_err(|_| RequestError::InvalidRequest("the source has metadata that is not valid UTF-8"))?;

@@ -6,6 +6,16 @@ use crate::error::RequestError;
 use crate::keys::ObjectName;
 use crate::s3::query::{OBJECT_PATH, UNRESERVED, decode};
 
+/// What CopyObject copies of an object beside its body, with all of `x-amz-meta-`.
+const CARRIED_OVER: [&str; 6] =
+    ["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
+const USER_METADATA: &str = "x-amz-meta-";
+
+/// Whether CopyObject copies this header of an object, unless it is told to replace them all.
+pub fn is_carried_over(name: &str) -> bool {
+    CARRIED_OVER.contains(&name) || name.starts_with(USER_METADATA)
+}
+
 /// The object that a copy is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySource {

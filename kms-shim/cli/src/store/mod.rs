@@ -5,6 +5,8 @@ mod args;
 mod listing;
 mod sending;
 mod survey;
+mod upload;
+mod writing;
 
 use anyhow::{Error, Result};
 use percent_encoding::utf8_percent_encode;
@@ -17,6 +19,8 @@ pub use answer::{Answer, Refused};
 pub use args::StoreArgs;
 pub use listing::{Listed, Page};
 pub use sending::{Call, Store};
+pub use upload::Upload;
+pub use writing::{Head, Written};
 
 impl Store {
     /// GetObject, of one version if it is named.
