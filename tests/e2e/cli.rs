@@ -1,5 +1,6 @@
 //! s3ep: what Envoy wrote is read, checked and moved without it.
 
+mod encrypt_bucket;
 mod rewrap;
 
 use std::fs;

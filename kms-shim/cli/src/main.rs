@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use s3ep_cli::decrypt::Decrypt;
+use s3ep_cli::encrypt_bucket::EncryptBucket;
 use s3ep_cli::inspect::Inspect;
 use s3ep_cli::rewrap::Rewrap;
 use s3ep_cli::verify::Verify;
@@ -26,6 +27,8 @@ enum Command {
     Verify(Box<Verify>),
     /// Wrap the DEKs of a bucket's objects by another KEK
     Rewrap(Box<Rewrap>),
+    /// Encrypt what a bucket holds in plaintext
+    EncryptBucket(Box<EncryptBucket>),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Decrypt(decrypt) => decrypt.run().map(|()| ExitCode::SUCCESS),
         Command::Verify(verify) => verify.run(),
         Command::Rewrap(rewrap) => rewrap.run(),
+        Command::EncryptBucket(encrypt) => encrypt.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("s3ep: {error:#}");
