@@ -21,6 +21,7 @@ mod large;
 mod listings;
 mod meshes;
 mod metrics;
+mod monitoring;
 mod multipart;
 mod names;
 mod ranges;

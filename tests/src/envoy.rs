@@ -1,6 +1,7 @@
 //! Envoy as a child process, with envoy/envoy.yaml adapted to where things are.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -66,10 +67,14 @@ impl Configuration {
         self.wasm()["vm_config"]["code"]["local"]["filename"] = json!(wasm);
     }
 
-    /// Listens on this port of the loopback interface; on 0, a free one. The admin interface takes a free one.
+    /// Listens on this port of the loopback interface; on 0, a free one. The admin interface and metrics take free ones.
     pub fn set_port(&mut self, port: u16) {
-        self.document["admin"]["address"]["socket_address"]["port_value"] = json!(0);
-        self.listener()["address"]["socket_address"]["port_value"] = json!(port);
+        // The listener `metrics` must know it beforehand. Nobody else should take it in the moment between.
+        let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        self.document["admin"]["address"]["socket_address"]["port_value"] = json!(admin.port());
+        point_to(self.cluster("admin"), &admin.to_string());
+        self.listener("metrics")["address"]["socket_address"]["port_value"] = json!(0);
+        self.listener("s3")["address"]["socket_address"]["port_value"] = json!(port);
     }
 
     /// Sends requests to this store, signed for it.
@@ -102,6 +107,9 @@ impl Configuration {
             Keys::Direct { .. } => {
                 let master_key = json!({ "name": "demo", "key_env": "S3EP_MASTER_KEY" });
                 self.plugin(|plugin| plugin["keys"] = json!({ "direct": { "master_keys": [master_key] } }));
+                let routes = &mut self.listener("metrics")["filter_chains"][0]["filters"][0]["typed_config"];
+                let routes = &mut routes["route_config"]["virtual_hosts"][0]["routes"];
+                routes.as_array_mut().expect("routes").retain(|route| route["route"]["cluster"] != "kms_shim");
                 let clusters = &mut self.document["static_resources"]["clusters"];
                 clusters.as_array_mut().expect("clusters").retain(|cluster| cluster["name"] != "kms_shim");
             }
@@ -123,7 +131,7 @@ impl Configuration {
 
     /// What Envoy does with clients' connections.
     pub fn connection_manager(&mut self) -> &mut Value {
-        let filters = &mut self.listener()["filter_chains"][0]["filters"];
+        let filters = &mut self.listener("s3")["filter_chains"][0]["filters"];
         &mut named(filters, "envoy.filters.network.http_connection_manager")["typed_config"]
     }
 
@@ -135,11 +143,11 @@ impl Configuration {
 
     /// Whether clients have to speak TLS.
     fn has_tls(&mut self) -> bool {
-        self.listener()["filter_chains"][0].get("transport_socket").is_some()
+        self.listener("s3")["filter_chains"][0].get("transport_socket").is_some()
     }
 
-    fn listener(&mut self) -> &mut Value {
-        named(&mut self.document["static_resources"]["listeners"], "s3")
+    fn listener(&mut self, name: &str) -> &mut Value {
+        named(&mut self.document["static_resources"]["listeners"], name)
     }
 
     /// Puts a cluster in the place of the one that has its name.
@@ -219,6 +227,8 @@ pub struct Envoy {
     pub url: String,
     /// The admin interface.
     pub admin_url: String,
+    /// What Prometheus may see.
+    pub metrics_url: String,
     process: Process,
 }
 
@@ -264,8 +274,9 @@ impl Envoy {
             ureq::get(format!("{url}/ready")).call().ok().map(|_| url)
         })?;
         let scheme = if configuration.has_tls() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener_address(&admin_url)?);
-        Ok(Self { url, admin_url, process })
+        let url = format!("{scheme}://{}", listener_address(&admin_url, "s3")?);
+        let metrics_url = format!("http://{}", listener_address(&admin_url, "metrics")?);
+        Ok(Self { url, admin_url, metrics_url, process })
     }
 
     /// The most memory that Envoy has held so far, in bytes (`VmHWM` of proc(5)).
@@ -322,10 +333,12 @@ impl Envoy {
     }
 }
 
-fn listener_address(admin_url: &str) -> Result<String> {
+fn listener_address(admin_url: &str, name: &str) -> Result<String> {
     let text = ureq::get(format!("{admin_url}/listeners?format=json")).call()?.body_mut().read_to_string()?;
     let listeners: Value = serde_json::from_str(&text)?;
-    let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+    let mut statuses = listeners["listener_statuses"].as_array().into_iter().flatten();
+    let listener = statuses.find(|status| status["name"] == name).with_context(|| format!("no listener {name}"))?;
+    let address = &listener["local_address"]["socket_address"];
     let host = address["address"].as_str().context("the listener has no address")?;
     Ok(format!("{host}:{}", address["port_value"]))
 }
