@@ -16,6 +16,7 @@ mod etags;
 mod faults;
 mod headers;
 mod kms;
+mod kms_servers;
 mod kms_tls;
 mod large;
 mod listings;

@@ -8,6 +8,7 @@ pub mod client;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod go;
+pub mod kms;
 pub mod listing;
 pub mod node;
 /// Private CAs, as the tests of kms-shim make them.

@@ -19,24 +19,38 @@ pub struct Shim {
     pub address: String,
     /// The bearer token.
     pub token: String,
-    /// The Tink keyset, in clear.
+    /// The Tink keyset, in clear unless its options say otherwise.
     pub keyset: PathBuf,
     process: Process,
 }
 
+/// What a kms-shim has beside its keyset and its token.
+#[derive(Debug, Default)]
+pub struct ShimOptions {
+    /// More arguments.
+    pub arguments: Vec<OsString>,
+    /// More variables in its environment.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// The URI of the key that encrypts its keyset; none: it lies in clear.
+    pub keyset_kek: Option<String>,
+}
+
 impl Shim {
-    /// Makes a keyset and a token in `folder`, and serves there, with these arguments more.
-    pub fn start(program: &Path, folder: &Path, arguments: &[OsString]) -> Result<Self> {
+    /// Makes a keyset and a token in `folder`, and serves there.
+    pub fn start(program: &Path, folder: &Path, options: &ShimOptions) -> Result<Self> {
         let keyset = folder.join("keyset.json");
-        run(Command::new(program).args(["keygen", "keyset", "--out"]).arg(&keyset))?;
+        let mut keygen = options.command(program);
+        keygen.args(["keygen", "keyset", "--out"]).arg(&keyset);
+        run(keygen.args(options.keyset_kek.iter().flat_map(|uri| ["--encrypt-with", uri])))?;
         let token = random_hex()?;
         let token_file = folder.join("kms-shim.token");
         write_secret(&token_file, &token)?;
         let address_file = folder.join("kms-shim.address");
-        let mut command = Command::new(program);
+        let mut command = options.command(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "debug"])
-            .args(arguments)
+            .args(&options.arguments)
+            .args(options.keyset_kek.iter().flat_map(|uri| ["--keyset-kek-uri", uri]))
             .arg("--keyset")
             .arg(&keyset)
             .arg("--token-file")
@@ -74,6 +88,14 @@ impl Shim {
     /// The end of its log.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
+    }
+}
+
+impl ShimOptions {
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 }
 

@@ -10,8 +10,9 @@ use tempfile::TempDir;
 
 use crate::client::{Endpoint, S3Client};
 use crate::envoy::{Configuration, Envoy, Keys};
+use crate::kms::Kms;
 use crate::setup::Setup;
-use crate::shim::{Shim, master_key, random_hex};
+use crate::shim::{Shim, ShimOptions, master_key, random_hex};
 use crate::store::Store;
 use crate::workspace::run_dir;
 
@@ -53,7 +54,7 @@ pub struct Builder<'a> {
     configuration: Configuration,
     port: u16,
     foreign_kms: Option<Keys>,
-    shim_arguments: Vec<OsString>,
+    shim: ShimOptions,
     /// The certificate of the CA that clients know Envoy by, in PEM.
     ca: Option<PathBuf>,
 }
@@ -67,7 +68,7 @@ impl<'a> Builder<'a> {
             configuration: Configuration::reference()?,
             port: 0,
             foreign_kms: None,
-            shim_arguments: Vec::new(),
+            shim: ShimOptions::default(),
             ca: None,
         })
     }
@@ -128,8 +129,23 @@ impl<'a> Builder<'a> {
 
     /// Gives kms-shim these arguments more.
     pub fn shim_arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.shim_arguments.extend(arguments.into_iter().map(Into::into));
+        self.shim.arguments.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// kms-shim wraps with the first key of this KMS, and unwraps with the second too.
+    pub fn kms(mut self, kms: &dyn Kms) -> Result<Self> {
+        self.shim.environment = kms.environment(self.folder.path())?;
+        let [first, second] = kms.keks();
+        Ok(self.shim_arguments(["--kek-uri", &first, "--kek-uri", &second, "--kek-uri", "tink-keyset:default"]))
+    }
+
+    /// kms-shim wraps with a keyset that the first key of this KMS encrypts.
+    pub fn keyset_encrypted_by(mut self, kms: &dyn Kms) -> Result<Self> {
+        self.shim.environment = kms.environment(self.folder.path())?;
+        let [first, _] = kms.keks();
+        self.shim.keyset_kek = Some(first);
+        Ok(self)
     }
 
     /// Envelope mode with somebody else's KMS service instead of a kms-shim.
@@ -168,7 +184,7 @@ impl<'a> Builder<'a> {
             let master_key = master_key(&self.setup.shim, folder)?;
             return Ok((Keys::Direct { master_key }, None));
         }
-        let shim = Shim::start(&self.setup.shim, folder, &self.shim_arguments)?;
+        let shim = Shim::start(&self.setup.shim, folder, &self.shim)?;
         let (address, token) = (shim.address.clone(), shim.token.clone());
         Ok((Keys::Envelope { address, token }, Some(shim)))
     }

@@ -1,0 +1,173 @@
+//! The whole stack with each KMS: what is bound to it, and what its failure does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::at_rest::{AtRest, OUR_METADATA, Refusal, refusal};
+use e2e::kms::moto::Moto;
+use e2e::kms::openbao::OpenBao;
+use e2e::kms::{self, Kms};
+use e2e::plaintext::random;
+use e2e::stack::{Mode, Stack};
+use e2e::store::StoreKind;
+use e2e::workspace::run_dir;
+use serde_json::{Value, json};
+
+use crate::stacks::{self, LogsOnPanic};
+
+const OBJECT_KEY: &str = "kms/object";
+const LOADERS: usize = 4;
+
+#[test]
+fn aws() {
+    let folder = run_dir().unwrap();
+    check_whole_stack(&mut Moto::start(folder.path()).unwrap());
+}
+
+#[test]
+fn vault() {
+    let folder = run_dir().unwrap();
+    check_whole_stack(&mut OpenBao::start(folder.path()).unwrap());
+}
+
+#[test]
+fn gcp() {
+    check_whole_stack(&mut kms::gcp());
+}
+
+fn check_whole_stack(kms: &mut dyn Kms) {
+    let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| {
+        builder.plugin(forgetful).kms(kms).expect("the KMS's environment")
+    });
+    let stack = own.unwrap();
+    let _logs = LogsOnPanic(&stack);
+    check_context(&stack);
+    check_key(&stack, &kms.ids());
+    check_outage(&stack, kms);
+}
+
+/// DEKs are asked for again soon.
+fn forgetful(plugin: &mut Value) {
+    plugin["dek_cache"] = json!({ "ttl_seconds": 1 });
+}
+
+/// What the store moves to another name is refused.
+fn check_context(stack: &Stack) {
+    let (plaintext, object) = sealed(stack);
+    object.write(&stack.direct, "kms/moved").unwrap();
+    assert_refused(stack, "kms/moved", &plaintext);
+}
+
+/// What the store puts down to another key is refused.
+fn check_key(stack: &Stack, [first, second]: &[String; 2]) {
+    let (plaintext, object) = sealed(stack);
+    assert_eq!(object.ours("kek"), Some(&**first));
+    let mut other = object.clone();
+    let (_, kek) = other.metadata.iter_mut().find(|(name, _)| *name == format!("{OUR_METADATA}kek")).unwrap();
+    kek.clone_from(second);
+    other.write(&stack.direct, "kms/other").unwrap();
+    assert_refused(stack, "kms/other", &plaintext);
+}
+
+fn sealed(stack: &Stack) -> (Vec<u8>, AtRest) {
+    let plaintext = random(100_000, 1);
+    stack.client.put(OBJECT_KEY, &plaintext).unwrap();
+    assert!(stack.client.get(OBJECT_KEY).unwrap().body == plaintext);
+    let object = AtRest::read(&stack.direct, OBJECT_KEY).unwrap();
+    object.check_sealed(&plaintext).unwrap();
+    (plaintext, object)
+}
+
+fn assert_refused(stack: &Stack, object_key: &str, plaintext: &[u8]) {
+    let answer = stack.client.object("GET", object_key).send(&[]).unwrap();
+    let refused = refusal(&answer, plaintext).unwrap();
+    assert_eq!(refused, Refusal::Error { status: 502, code: "InternalError".to_owned() }, "{object_key}");
+}
+
+/// One answer to a PUT under load, and the object key.
+type Put = (String, u16);
+
+/// While the KMS is stopped, requests that need it are 503 and store nothing; before and after, all is well.
+fn check_outage(stack: &Stack, kms: &mut dyn Kms) {
+    let ended = &AtomicBool::new(false);
+    let (puts, is_used): (Vec<Put>, bool) = thread::scope(|scope| {
+        let load = |loader| scope.spawn(move || load(stack, loader, ended));
+        let loaders: Vec<_> = (0..LOADERS).map(load).collect();
+        thread::sleep(Duration::from_secs(1));
+        kms.stop().unwrap();
+        thread::sleep(Duration::from_secs(7));
+        kms.resume().unwrap();
+        let is_used = is_used_again(stack);
+        ended.store(true, Ordering::Relaxed);
+        (loaders.into_iter().flat_map(|loader| loader.join().unwrap()).collect(), is_used)
+    });
+    assert!(is_used, "the KMS is back, and not used");
+    for status in [200, 503] {
+        assert!(puts.iter().any(|(_, answered)| *answered == status), "no {status} in {puts:?}");
+    }
+    for (object_key, status) in &puts {
+        let stored = stack.direct.object("HEAD", object_key).send(&[]).unwrap().status;
+        assert_eq!(stored, if *status == 200 { 200 } else { 404 }, "{object_key}");
+    }
+    let (object_key, _) = puts.iter().rfind(|(_, status)| *status == 200).unwrap();
+    assert_eq!(stack.client.get(object_key).unwrap().body, object_key.as_bytes());
+}
+
+/// PUTs and reads until it is ended. Whatever is not 200 is a 503 of S3's.
+fn load(stack: &Stack, loader: usize, ended: &AtomicBool) -> Vec<Put> {
+    let mut puts = Vec::new();
+    while !ended.load(Ordering::Relaxed) {
+        let object_key = format!("kms/load/{loader}/{}", puts.len());
+        let put = stack.client.object("PUT", &object_key).send(object_key.as_bytes()).unwrap();
+        let get = stack.client.object("GET", OBJECT_KEY).send(&[]).unwrap();
+        for answer in [&put, &get] {
+            assert!(answer.status == 200 || answer.error_code().unwrap() == "ServiceUnavailable", "{answer:?}");
+        }
+        puts.push((object_key, put.status));
+        thread::sleep(Duration::from_millis(20));
+    }
+    puts
+}
+
+fn is_used_again(stack: &Stack) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        if stack.client.object("PUT", "kms/again").send(b"plaintext").unwrap().status == 200 {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    false
+}
+
+/// One call reads the keyset at start; 10,000 PUTs of 1 KiB through Envoy make none, nor do reads.
+#[test]
+fn a_keyset_that_a_kms_encrypts_asks_it_at_start_alone() {
+    const PUTS: usize = 10_000;
+    const CLIENTS: usize = 8;
+    let folder = run_dir().unwrap();
+    let mut moto = Moto::start(folder.path()).unwrap();
+    let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| {
+        builder.plugin(forgetful).keyset_encrypted_by(&moto).expect("the KMS's environment")
+    });
+    let stack = own.unwrap();
+    let _logs = LogsOnPanic(&stack);
+    let at_start = moto.calls();
+    assert!(at_start > 0, "the keyset was read without its KMS");
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let stack = &stack;
+            scope.spawn(move || {
+                for number in 0..PUTS / CLIENTS {
+                    stack.client.put(&format!("kms/{client}/{number}"), &random(1024, number as u64)).unwrap();
+                }
+            });
+        }
+    });
+    let asked = stack.envoy.stat("cluster.kms_shim.upstream_rq_total").unwrap();
+    assert!(asked >= PUTS as u64, "{asked} wraps for {PUTS} PUTs");
+    assert_eq!(moto.calls(), at_start);
+    moto.stop().unwrap();
+    check_context(&stack);
+}
