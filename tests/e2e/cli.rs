@@ -113,7 +113,7 @@ fn verify_finds_what_was_tampered_with(stack: &Stack) {
 
     foreign(b"plaintext".to_vec()).write(&stack.direct, "cli-verify/plain").unwrap();
     let unencrypted = ("unencrypted".to_owned(), url("cli-verify/plain"));
-    assert_eq!(told(&verify(&[]).ok().unwrap()), [unencrypted.clone()]);
+    assert_eq!(told(&verify(&[]).ok().unwrap()), std::slice::from_ref(&unencrypted));
     assert!(!verify(&["--refuse-unencrypted"]).is_success);
 
     let object = AtRest::read(&stack.direct, "cli-verify/7").unwrap();

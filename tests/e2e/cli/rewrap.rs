@@ -8,7 +8,7 @@ use e2e::at_rest::AtRest;
 use e2e::envoy::{Configuration, Keys};
 use e2e::plaintext::random;
 use e2e::s3ep::{self, Done};
-use e2e::shim::Shim;
+use e2e::shim::{Shim, ShimOptions};
 use e2e::stack::{Mode, Replica, Stack};
 use e2e::store::StoreKind;
 use e2e::workspace::run_dir;
@@ -31,7 +31,8 @@ struct Second {
 impl Second {
     fn start(stack: &Stack) -> Self {
         let folder = run_dir().unwrap();
-        let shim = Shim::start(&setup().shim, folder.path(), &["--keyset-name".into(), "second".into()]).unwrap();
+        let options = ShimOptions { arguments: vec!["--keyset-name".into(), "second".into()], ..Default::default() };
+        let shim = Shim::start(&setup().shim, folder.path(), &options).unwrap();
         let keys = Keys::Envelope { address: shim.address.clone(), token: shim.token.clone() };
         let envoy = stack.replica_of(setup(), Configuration::reference().unwrap(), &keys).unwrap();
         Self { envoy, shim, _folder: folder }
