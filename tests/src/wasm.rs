@@ -31,6 +31,17 @@ pub fn build_s3ep() -> Result<PathBuf> {
     Ok(target_dir()?.join("debug/s3ep"))
 }
 
+/// Builds the plugin that measures AES-256-GCM, with a file of `filter/gcm` appended to cargo's configuration, or with none.
+/// Returns the .wasm, which the next build replaces.
+pub fn build_gcm_bench(configuration: Option<&str>) -> Result<PathBuf> {
+    ensure_target()?;
+    let configuration = configuration.map(|file| format!("filter/gcm/{file}"));
+    let appended = configuration.iter().flat_map(|file| ["--config", file]);
+    let arguments = ["--package", "bench-gcm-plugin", "--release", "--target", TARGET];
+    build(&arguments.into_iter().chain(appended).collect::<Vec<_>>())?;
+    Ok(target_dir()?.join(TARGET).join("release/bench_gcm_plugin.wasm"))
+}
+
 fn build(arguments: &[&str]) -> Result<()> {
     // Cargo knows best what is fresh. What it prints is of interest only if it fails.
     crate::process::run(cargo().args(["build", "--quiet"]).args(arguments)).map(drop)
