@@ -1,20 +1,28 @@
 //! The whole stack with each KMS: what is bound to it, and what its failure does.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::at_rest::{AtRest, OUR_METADATA, Refusal, refusal};
+use e2e::kms::gcp::Fault;
 use e2e::kms::moto::Moto;
 use e2e::kms::openbao::OpenBao;
 use e2e::kms::{self, Kms};
 use e2e::plaintext::random;
+use e2e::process::run;
+use e2e::python;
+use e2e::shim::{Shim, ShimOptions};
 use e2e::stack::{Mode, Stack};
 use e2e::store::StoreKind;
-use e2e::workspace::run_dir;
+use e2e::workspace::{root, run_dir};
 use serde_json::{Value, json};
 
-use crate::stacks::{self, LogsOnPanic};
+use crate::stacks::{self, LogsOnPanic, setup};
 
 const OBJECT_KEY: &str = "kms/object";
 const LOADERS: usize = 4;
@@ -28,23 +36,39 @@ fn aws() {
 #[test]
 fn vault() {
     let folder = run_dir().unwrap();
-    check_whole_stack(&mut OpenBao::start(folder.path()).unwrap());
+    let mut bao = OpenBao::start(folder.path()).unwrap();
+    let stack = check_whole_stack(&mut bao);
+    bao.revoke_tokens().unwrap();
+    stack.client.put(OBJECT_KEY, b"wrapped after another login").unwrap();
+    bao.deny().unwrap();
+    assert_denied(&stack);
 }
 
 #[test]
 fn gcp() {
-    check_whole_stack(&mut kms::gcp());
+    let mut gcp = kms::gcp();
+    let stack = check_whole_stack(&mut gcp);
+    gcp.set_fault(Fault::Denied);
+    assert_denied(&stack);
 }
 
-fn check_whole_stack(kms: &mut dyn Kms) {
+fn check_whole_stack(kms: &mut dyn Kms) -> Stack {
     let own = stacks::own(StoreKind::Embedded, Mode::Envelope, |builder| {
         builder.plugin(forgetful).kms(kms).expect("the KMS's environment")
     });
     let stack = own.unwrap();
-    let _logs = LogsOnPanic(&stack);
+    let logs = LogsOnPanic(&stack);
     check_context(&stack);
     check_key(&stack, &kms.ids());
     check_outage(&stack, kms);
+    drop(logs);
+    stack
+}
+
+fn assert_denied(stack: &Stack) {
+    let put = stack.client.object("PUT", "kms/denied").send(b"plaintext").unwrap();
+    assert_eq!((put.status, put.error_code().unwrap().as_str()), (403, "AccessDenied"), "{put:?}");
+    assert_eq!(stack.direct.object("HEAD", "kms/denied").send(&[]).unwrap().status, 404);
 }
 
 /// DEKs are asked for again soon.
@@ -170,4 +194,36 @@ fn a_keyset_that_a_kms_encrypts_asks_it_at_start_alone() {
     assert_eq!(moto.calls(), at_start);
     moto.stop().unwrap();
     check_context(&stack);
+}
+
+#[test]
+fn tink_opens_keysets_that_aws_kms_encrypts_and_makes_such_as_open_here() {
+    let folder = run_dir().unwrap();
+    let moto = Moto::start(folder.path()).unwrap();
+    let [kek, _] = moto.keks();
+    let environment = moto.environment(folder.path()).unwrap();
+    let options = ShimOptions { environment: environment.clone(), keyset_kek: Some(kek.clone()), ..Default::default() };
+    let shim = Shim::start(&setup().shim, folder.path(), &options).unwrap();
+    let python = python::environment("tink", "tests/e2e/kms_servers/tink.txt").unwrap().join("python");
+    let tink = |command: &str, keyset: &Path, arguments: &[&str]| -> String {
+        let mut tink = Command::new(&python);
+        tink.arg("-B").arg(root().join("tests/e2e/kms_servers/tink_keyset.py")).arg(command).arg(keyset).arg(&kek);
+        let output = run(tink.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)))).unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+
+    let dek = STANDARD.encode([7; 32]);
+    let request = json!({ "plaintext": dek, "context": { "bucket": "photos", "key": "2024/ü.jpg" } });
+    let call = ureq::post(format!("http://{}/v1/wrap", shim.address));
+    let mut answer = call.header("authorization", format!("Bearer {}", shim.token)).send(request.to_string()).unwrap();
+    let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    let wrapped = answer["wrapped"].as_str().unwrap();
+    assert_eq!(tink("unwrap", &shim.keyset, &["photos", "2024/ü.jpg", wrapped]), dek);
+
+    let theirs = folder.path().join("theirs.json");
+    tink("make", &theirs, &[]);
+    let mut keygen = Command::new(&setup().shim);
+    keygen.args(["keygen", "add-key", "--keyset-kek-uri", &kek, "--keyset"]).arg(&theirs);
+    run(keygen.envs(environment.iter().map(|(name, value)| (name, value)))).unwrap();
+    assert_eq!(tink("size", &theirs, &[]), "2");
 }

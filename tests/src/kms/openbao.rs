@@ -26,11 +26,13 @@ path "transit/encrypt/*" { capabilities = ["update"] }
 path "transit/decrypt/*" { capabilities = ["update"] }
 "#;
 
+const DENIAL: &str = r#"path "transit/*" { capabilities = ["deny"] }"#;
+
 /// A running OpenBao.
-#[derive(Debug)]
 pub struct OpenBao {
     authority: String,
     ca: PathBuf,
+    root: Root,
     role_id: String,
     secret_id: String,
     process: Process,
@@ -59,7 +61,17 @@ impl OpenBao {
         let root = Root { url: format!("https://{authority}/v1"), token, agent };
         process.wait_until_ready(|| root.agent.get(format!("{}/sys/health", root.url)).call().ok())?;
         let (role_id, secret_id) = root.set_up()?;
-        Ok(Self { authority, ca, role_id, secret_id, process })
+        Ok(Self { authority, ca, root, role_id, secret_id, process })
+    }
+
+    /// Ends the tokens that the AppRole has got so far.
+    pub fn revoke_tokens(&self) -> Result<()> {
+        self.root.post("sys/leases/revoke-prefix/auth/approle", &json!({})).map(drop)
+    }
+
+    /// Forbids the AppRole to use the keys.
+    pub fn deny(&self) -> Result<()> {
+        self.root.post("sys/policies/acl/s3ep", &json!({ "policy": DENIAL })).map(drop)
     }
 }
 
