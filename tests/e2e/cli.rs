@@ -2,15 +2,21 @@
 
 mod encrypt_bucket;
 mod rewrap;
+mod stores;
 
 use std::fs;
+use std::io::{self, Read as _};
+use std::process::Stdio;
 
 use e2e::at_rest::{AtRest, SEGMENT};
-use e2e::plaintext::random;
+use e2e::plaintext::{Large, random};
+use e2e::process::memory;
 use e2e::s3ep::{self, s3ep};
-use e2e::stack::{BUCKET, Stack};
+use e2e::stack::{BUCKET, Mode, Stack};
+use e2e::store::StoreKind;
 
 use crate::replicas::upload;
+use crate::stacks;
 use crate::unencrypted::foreign;
 
 on_every_stack!(
@@ -66,6 +72,26 @@ fn decrypts_nothing_that_was_tampered_with(stack: &Stack) {
     refused(&lost, "metadata lost");
     stack.client.put("cli/other", &plaintext).unwrap();
     refused(&AtRest::read(&stack.direct, "cli/other").unwrap(), "another object");
+}
+
+/// Far more than it may take for that.
+#[test]
+fn decrypts_in_bounded_memory() {
+    const LENGTH: u64 = 256 << 20;
+    const REST: u64 = 1 << 20;
+    stacks::on(StoreKind::Embedded, Mode::Envelope, |stack| {
+        let put = stack.client.object("PUT", "cli/large").stream(&mut Large::new(LENGTH), LENGTH, &mut io::sink());
+        put.unwrap().expect(200).unwrap();
+        let mut command = s3ep::with_keys(stack, &["decrypt", &url("cli/large")]).unwrap();
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let (mut out, mut expected) = (child.stdout.take().unwrap(), Large::new(LENGTH));
+        io::copy(&mut (&mut out).take(LENGTH - REST), &mut expected).unwrap();
+        // It cannot end while nobody takes the rest.
+        let peak = memory(child.id(), "VmHWM:").unwrap();
+        io::copy(&mut out, &mut expected).unwrap();
+        assert!(child.wait().unwrap().success() && expected.position() == LENGTH);
+        assert!(peak < 64 << 20, "{peak} bytes");
+    });
 }
 
 fn inspects_with_and_without_keys(stack: &Stack) {

@@ -6,7 +6,8 @@ use e2e::store::StoreKind;
 
 use crate::stacks;
 
-const ENABLED: &[u8] = b"<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+/// What switches versions on.
+pub const ENABLED: &[u8] = b"<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
     <Status>Enabled</Status></VersioningConfiguration>";
 
 #[test]

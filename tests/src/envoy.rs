@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::client::Endpoint;
-use crate::process::{Process, run};
+use crate::process::{Process, memory, run};
 use crate::setup::Setup;
 use crate::workspace::root;
 
@@ -281,19 +281,12 @@ impl Envoy {
 
     /// The most memory that Envoy has held so far, in bytes (`VmHWM` of proc(5)).
     pub fn peak_memory(&self) -> Result<u64> {
-        self.status("VmHWM:")
+        memory(self.process.pid(), "VmHWM:")
     }
 
     /// The memory that Envoy holds, in bytes (`VmRSS` of proc(5)).
     pub fn memory(&self) -> Result<u64> {
-        self.status("VmRSS:")
-    }
-
-    fn status(&self, name: &str) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kibibytes: u64 = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such line")?.parse()?;
-        Ok(kibibytes * 1024)
+        memory(self.process.pid(), "VmRSS:")
     }
 
     /// The processor time that Envoy has taken so far (`utime` and `stime` of proc(5)), to a hundredth of a second.

@@ -114,6 +114,14 @@ impl Drop for Process {
     }
 }
 
+/// What proc(5) says of a process's memory under this name, in bytes.
+pub fn memory(pid: u32, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).with_context(|| format!("no {name}"))?;
+    Ok(kilobytes.trim().parse::<u64>()? * 1024)
+}
+
 /// Runs a tool to its end; its output is the error's text if it fails.
 pub fn run(command: &mut Command) -> Result<Output> {
     // Not the command's `Debug`, which would show its environment, and that may hold credentials.

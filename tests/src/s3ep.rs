@@ -24,6 +24,11 @@ pub struct Done {
 
 /// Runs s3ep with a stack's store and keys.
 pub fn s3ep(stack: &Stack, arguments: &[&str]) -> Result<Done> {
+    run(with_keys(stack, arguments)?)
+}
+
+/// s3ep with a stack's store and keys.
+pub fn with_keys(stack: &Stack, arguments: &[&str]) -> Result<Command> {
     let mut command = keyless(&stack.direct.endpoint)?;
     command.args(arguments);
     match (&stack.shim, &stack.keys) {
@@ -33,7 +38,7 @@ pub fn s3ep(stack: &Stack, arguments: &[&str]) -> Result<Done> {
         }
         _ => &mut command,
     };
-    run(command)
+    Ok(command)
 }
 
 /// s3ep with a store and without keys.
