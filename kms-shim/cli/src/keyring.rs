@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::FromStr;
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use clap::Args;
 use getrandom::SysRng;
 use kms_api::{ErrorKind, Secret};
@@ -143,14 +143,17 @@ impl Keyring {
         }
     }
 
-    /// Wraps a DEK for this object, by the first KEK, or if there is none by the first master key.
+    /// Wraps a DEK for this object, by the first KEK, or if there is none by the first master key. Makes sure that it can be
+    /// had back, before what it is the only way to is given up: an older wrapping, or the plaintext.
     pub fn wrap(&self, dek: &Dek, name: &ObjectName) -> Result<WrappedDek> {
         let Some(keks) = &self.keks else {
             return direct::wrap_dek(&self.master_keys, dek, name, &mut SysRng).plainly();
         };
         let (kek, secret) = (keks.first(), Secret::new(dek.expose().to_vec()));
         let wrapped = self.runtime.block_on(kek.wrap(&secret, &context(name)?)).context("the KEK does not wrap")?;
-        WrappedDek::new(wrapped, kek.id().to_owned()).plainly()
+        let wrapped = WrappedDek::new(wrapped, kek.id().to_owned()).plainly()?;
+        ensure!(self.unwrap(&wrapped, name)? == *dek, "the KEK does not unwrap what it wrapped");
+        Ok(wrapped)
     }
 
     /// The keys of a new object.

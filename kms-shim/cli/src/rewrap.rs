@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use s3ep_core::format::layout::SEALED_SEGMENT;
-use s3ep_core::format::metadata::{self, Attributes, Metadata, WrappedDek};
+use s3ep_core::format::metadata::{self, Attributes, Metadata};
 use s3ep_core::keys::ObjectName;
 use s3ep_core::s3::range::Span;
 
@@ -77,7 +77,7 @@ impl Rewrapping {
         }
         let unlocked = Unlocked::new(&metadata, name, &self.keyring)?;
         let attributes = self.attributes(name, &head, &metadata, &unlocked)?;
-        let wrapped = self.wrap(&unlocked, name)?;
+        let wrapped = self.keyring.wrap(&unlocked.keys.dek, name)?;
         if self.is_dry_run {
             return Ok(Outcome::Written);
         }
@@ -88,14 +88,6 @@ impl Rewrapping {
             false => self.copy_by_parts(name, &head, headers)?,
         };
         Ok(written.into())
-    }
-
-    /// Wraps the DEK, and makes sure that it can be had back: the old wrapping goes.
-    fn wrap(&self, unlocked: &Unlocked, name: &ObjectName) -> Result<WrappedDek> {
-        let wrapped = self.keyring.wrap(&unlocked.keys.dek, name)?;
-        let is_back = self.keyring.keys(&wrapped, name)?.dek == unlocked.keys.dek;
-        ensure!(is_back, "the KEK does not unwrap what it wrapped");
-        Ok(wrapped)
     }
 
     /// What the metadata will say. The copy of a multipart object is one part to the store, or other parts than it was: where
