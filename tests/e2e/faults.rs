@@ -2,7 +2,9 @@
 
 mod load;
 mod relay;
+mod soak;
 mod store;
+mod update;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

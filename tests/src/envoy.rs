@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Configuration {
     document: Value,
     /// How many threads Envoy has that do the work.
     workers: u8,
+    /// Where clients' listener lies, if it is in a file of its own that Envoy watches.
+    listener_file: Option<PathBuf>,
 }
 
 impl Configuration {
@@ -54,7 +56,7 @@ impl Configuration {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        Ok(Self { document: serde_saphyr::from_str(text)?, workers: 2 })
+        Ok(Self { document: serde_saphyr::from_str(text)?, workers: 2, listener_file: None })
     }
 
     /// Gives Envoy so many threads that do the work. Otherwise there are two.
@@ -135,10 +137,31 @@ impl Configuration {
         &mut named(filters, "envoy.filters.network.http_connection_manager")["typed_config"]
     }
 
+    /// Keeps clients' listener in a file of its own, which Envoy watches: whoever moves another one there updates it.
+    pub fn watch_listener(&mut self, file: PathBuf) {
+        self.listener_file = Some(file);
+    }
+
     /// Writes it where Envoy can load it.
-    pub fn write(&self, file: &Path) -> Result<()> {
+    pub fn write(&mut self, file: &Path) -> Result<()> {
+        if let Some(listener_file) = self.listener_file.clone() {
+            self.write_listener(&listener_file)?;
+        }
         // Envoy takes a `.json` as it takes YAML.
         Ok(fs::write(file, serde_json::to_vec_pretty(&self.document)?)?)
+    }
+
+    /// Takes clients' listener out, into a file as a control plane would send it.
+    fn write_listener(&mut self, file: &Path) -> Result<()> {
+        let mut listener = self.listener("s3").take();
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        fs::write(file, serde_json::to_vec_pretty(&json!({ "resources": [listener] }))?)?;
+        let listeners = &mut self.document["static_resources"]["listeners"];
+        listeners.as_array_mut().expect("listeners").retain(|listener| !listener.is_null());
+        self.document["node"] = json!({ "id": "s3ep", "cluster": "s3ep" });
+        self.document["dynamic_resources"] =
+            json!({ "lds_config": { "resource_api_version": "V3", "path_config_source": { "path": file } } });
+        Ok(())
     }
 
     /// Whether clients have to speak TLS.
@@ -244,6 +267,7 @@ impl Envoy {
         client_secret: &str,
     ) -> Result<Self> {
         let file = folder.join("envoy.json");
+        let scheme = if configuration.has_tls() { "https" } else { "http" };
         configuration.write(&file)?;
         let admin_file = folder.join("envoy.admin");
         let mut command = Command::new(&setup.envoy);
@@ -273,8 +297,7 @@ impl Envoy {
             let url = format!("http://{}", address.trim());
             ureq::get(format!("{url}/ready")).call().ok().map(|_| url)
         })?;
-        let scheme = if configuration.has_tls() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener_address(&admin_url, "s3")?);
+        let url = format!("{scheme}://{}", process.wait_until_ready(|| listener_address(&admin_url, "s3").ok())?);
         let metrics_url = format!("http://{}", listener_address(&admin_url, "metrics")?);
         Ok(Self { url, admin_url, metrics_url, process })
     }

@@ -115,6 +115,13 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Envoy watches a file with clients' listener, and takes what is moved there. Gives the file.
+    pub fn watched(mut self) -> (Self, PathBuf) {
+        let file = self.folder.path().join("listener.json");
+        self.configuration.watch_listener(file.clone());
+        (self, file)
+    }
+
     /// Envoy has so many threads that do the work.
     pub fn workers(mut self, workers: u8) -> Self {
         self.configuration.set_workers(workers);

@@ -1,0 +1,49 @@
+//! Many clients for long, every byte looked at, and memory that must not grow.
+
+use std::env;
+use std::time::Duration;
+
+use e2e::plaintext::random;
+use e2e::stack::{Builder, Mode};
+use e2e::store::Store;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::load::Load;
+use crate::stacks::{LogsOnPanic, say, setup};
+
+/// Longest object, in bytes.
+const MAX_LEN: usize = 300_000;
+/// What Envoy may grow by after the first third, in bytes: its allocator's moods.
+const GROWTH: u64 = 64 << 20;
+
+/// `S3EP_SOAK=1000,600 cargo test -p e2e soak` has 1,000 clients for ten minutes.
+fn clients_and_seconds() -> (usize, u64) {
+    let Ok(text) = env::var("S3EP_SOAK") else { return (50, 9) };
+    let (clients, seconds) = text.split_once(',').expect("S3EP_SOAK is CLIENTS,SECONDS");
+    (clients.parse().expect("a number of clients"), seconds.parse().expect("seconds"))
+}
+
+#[test]
+fn memory_stays_flat_and_every_byte_is_right() {
+    // A client is a socket here and one in the store, which is in this process, too.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let (clients, seconds) = clients_and_seconds();
+    let builder = Builder::new(setup()).unwrap();
+    let stack = builder.start(Store::memory().unwrap(), Mode::Envelope).unwrap();
+    let _logs = LogsOnPanic(&stack);
+    stack.client.put("warm", &random(MAX_LEN, 1)).unwrap();
+    let load = Load::new(&stack.client, clients, MAX_LEN);
+    let thirds = [0; 3].map(|_| {
+        let ends = load.run(Duration::from_secs(seconds / 3));
+        ends.assert_all_good();
+        (ends.good, stack.envoy.memory().unwrap())
+    });
+    let requests: u64 = thirds.iter().map(|(good, _)| good).sum();
+    let memory = thirds.map(|(_, memory)| memory);
+    say(&format!(
+        "{clients} clients, {seconds} s: {requests} requests, all right; Envoy's memory after each third: {:?} MB",
+        memory.map(|memory| memory / 1_000_000)
+    ));
+    assert!(memory[2] < memory[0] + GROWTH, "{memory:?}");
+}
