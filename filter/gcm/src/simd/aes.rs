@@ -8,12 +8,16 @@ use core::arch::wasm32::*;
 use ::zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::bytes::{load, look_up, transposed, zeroize};
-use super::sbox::{CONSTANT, INTO_BASIS, Inverse};
+use super::sbox::{INTO_BASIS, Inverse};
+use super::schedule::{CONSTANT, ROUNDS, expand};
 
-const ROUNDS: usize = 14;
+/// Blocks that are encrypted at a time.
+pub const BLOCKS: usize = 16;
 
 /// Byte i of 16 blocks in register i; or 16 blocks.
-pub type State = [v128; 16];
+pub type State = [v128; BLOCKS];
+/// Registers that [`encrypt`] works in.
+pub const SCRATCH: usize = 16;
 
 /// The round keys.
 #[derive(Clone)]
@@ -102,33 +106,6 @@ impl Drop for Prefix {
     }
 }
 
-/// FIPS 197, section 5.2. Words are little-endian.
-fn expand(key: &[u8; 32]) -> [u32; 4 * (ROUNDS + 1)] {
-    let mut words = [0; 4 * (ROUNDS + 1)];
-    for (word, bytes) in words.iter_mut().zip(key.as_chunks().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
-    let mut round_constant = 1;
-    for i in 8..words.len() {
-        let previous = words[i - 1];
-        let mixed = match i % 8 {
-            0 => substitute(previous.rotate_right(8)) ^ round_constant,
-            4 => substitute(previous),
-            _ => previous,
-        };
-        if i % 8 == 0 {
-            round_constant <<= 1;
-        }
-        words[i] = words[i - 8] ^ mixed;
-    }
-    words
-}
-
-fn substitute(word: u32) -> u32 {
-    let substituted = Inverse::of(INTO_BASIS.of(u32x4_splat(word))).sbox_out();
-    u32x4_extract_lane::<0>(substituted) ^ u32::from_le_bytes([CONSTANT; 4])
-}
-
 /// Spreads the bytes of a row over 16 registers.
 fn slice(row: v128, slices: &mut State) {
     for (i, slice) in slices.iter_mut().enumerate() {
@@ -181,7 +158,7 @@ fn round_of_row(row: v128, mask: v128, key: v128) -> v128 {
 
 /// Encrypts the counter blocks of `prefix` whose last bytes are `counter` to `counter + 15`.
 #[inline(never)]
-pub fn encrypt(key: &Key, prefix: &Prefix, counter: u8, scratch: &mut State, blocks: &mut State) {
+pub fn encrypt(key: &Key, prefix: &Prefix, counter: u8, scratch: &mut [v128; SCRATCH], blocks: &mut State) {
     let (mut from, mut to) = (&mut *blocks, scratch);
     first_rounds(prefix, counter, from);
     for key in &key.0.middle {

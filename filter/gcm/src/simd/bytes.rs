@@ -93,7 +93,7 @@ fn high(a: v128, b: v128) -> v128 {
 
 /// The bytes of registers.
 #[inline(always)]
-pub fn as_bytes(registers: &[v128; 16]) -> &[[u8; 16]; 16] {
+pub fn as_bytes<const N: usize>(registers: &[v128; N]) -> &[[u8; 16]; N] {
     // SAFETY: a v128 is 16 bytes without padding, and its alignment is more than enough.
     unsafe { &*core::ptr::from_ref(registers).cast() }
 }

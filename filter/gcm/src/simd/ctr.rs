@@ -5,24 +5,22 @@ use core::arch::wasm32::{u8x16_splat, v128};
 use aes_gcm::aead::consts::U16;
 use aes_gcm::aead::inout::InOutBuf;
 
-use super::aes::{self, Prefix, State};
+use super::aes::{self, BLOCKS, Prefix, SCRATCH};
 use super::bytes::{as_bytes, zeroize};
 
-/// Blocks of key stream that are made at a time.
-const BATCH: usize = 16;
-/// The first batch has the counters 0 and 1, which data has no use for: so batches begin at multiples of 16, and within
-/// one only a counter's last byte changes.
+/// The first batch has the counters 0 and 1, which data has no use for: so batches begin at multiples of their size, and
+/// within one only a counter's last byte changes.
 const FIRST_DATA_BLOCK: usize = 2;
 
 /// A message's key stream.
 pub struct Ctr<'k> {
     key: &'k aes::Key,
-    /// The first counter block of the batch.
-    block: [u8; 12],
+    nonce: [u8; 12],
+    /// Of the batch's first block.
     counter: u32,
     prefix: Prefix,
-    batch: State,
-    scratch: State,
+    batch: [v128; BLOCKS],
+    scratch: [v128; SCRATCH],
 }
 
 impl<'k> Ctr<'k> {
@@ -30,8 +28,9 @@ impl<'k> Ctr<'k> {
     pub fn new(key: &'k aes::Key, nonce: &[u8; 12]) -> (Self, v128) {
         let prefix = Prefix::new(key, nonce, 0);
         // Not 0: LLVM would call memory.fill for that, which takes longer than the stores.
-        let blank = [u8x16_splat(0xff); BATCH];
-        let mut ctr = Self { key, block: *nonce, counter: 0, prefix, batch: blank, scratch: blank };
+        let blank = u8x16_splat(0xff);
+        let mut ctr =
+            Self { key, nonce: *nonce, counter: 0, prefix, batch: [blank; BLOCKS], scratch: [blank; SCRATCH] };
         ctr.make_batch();
         let tag_mask = ctr.batch[1];
         (ctr, tag_mask)
@@ -39,21 +38,21 @@ impl<'k> Ctr<'k> {
 
     /// Adds the key stream to a message. To be called once.
     pub fn apply(&mut self, message: InOutBuf<'_, '_, u8>) {
-        let (first, mut rest) = split(message, BATCH - FIRST_DATA_BLOCK);
+        let (first, mut rest) = split(message, BLOCKS - FIRST_DATA_BLOCK);
         add(&as_bytes(&self.batch)[FIRST_DATA_BLOCK..], first);
         while !rest.is_empty() {
             self.advance();
             let next;
-            (next, rest) = split(rest, BATCH);
+            (next, rest) = split(rest, BLOCKS);
             add(as_bytes(&self.batch), next);
         }
     }
 
     /// Goes to the next batch. No message is so long that the counter overflows.
     fn advance(&mut self) {
-        self.counter = self.counter.wrapping_add(BATCH as u32);
+        self.counter = self.counter.wrapping_add(BLOCKS as u32);
         if self.counter as u8 == 0 {
-            self.prefix = Prefix::new(self.key, &self.block, self.counter);
+            self.prefix = Prefix::new(self.key, &self.nonce, self.counter);
         }
         self.make_batch();
     }

@@ -1,7 +1,8 @@
 //! AES-256-GCM out of byte lookups, 16 at a time.
 //!
 //! `swizzle` looks 16 bytes up in a table of 16, which lies in a register. All that AES and GHASH need is made of it: AES' S-box
-//! by inversion in GF((2⁴)²) ([`sbox`]), the products of GHASH by tables of multiples ([`ghash`]).
+//! by inversion in GF((2⁴)²) ([`sbox`]), the products of GHASH by tables of multiples ([`ghash`]). Without relaxed SIMD, where a
+//! lookup takes V8 twice as long, AES is done by bits instead (`bitsliced.rs`).
 //!
 //! # Constant time
 //!
@@ -17,16 +18,22 @@
 //! # Relaxed SIMD
 //!
 //! Where `relaxed-simd` is enabled, the lookup is `i8x16.relaxed_swizzle`. What that gives for an index of 16 to 127
-//! differs by CPU; all of ours are 0 to 15, or 128 and more, which gives 0 everywhere. The inversion in [`sbox`] relies on
+//! differs by engine and CPU; all of ours are 0 to 15, or 128 and more, which gives 0 everywhere. The inversion in [`sbox`] relies on
 //! that 0.
 
 #![allow(clippy::indexing_slicing, reason = "indices are constants and loop counters; the tests reach every one")]
 
+#[cfg(target_feature = "relaxed-simd")]
+mod aes;
+#[cfg(not(target_feature = "relaxed-simd"))]
+#[path = "bitsliced.rs"]
 mod aes;
 mod bytes;
 mod ctr;
 mod ghash;
+#[cfg_attr(not(target_feature = "relaxed-simd"), expect(dead_code, reason = "only the key schedule uses it there"))]
 mod sbox;
+mod schedule;
 
 use core::arch::wasm32::{v128, v128_xor};
 use core::fmt;

@@ -8,9 +8,6 @@ use core::arch::wasm32::{v128, v128_xor};
 
 use super::bytes::{from_array, look_up, nibbles};
 
-/// What the S-box adds to every byte. Here it is left out: it goes into the round keys.
-pub const CONSTANT: u8 = 0x63;
-
 /// A linear function of bytes: what the low and the high nibble add.
 #[derive(Clone, Copy)]
 pub struct Linear(v128, v128);
