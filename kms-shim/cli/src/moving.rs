@@ -122,7 +122,10 @@ impl Report {
                 &mut self.written
             }
             Outcome::Current => &mut self.current,
-            Outcome::Gone => &mut self.gone,
+            Outcome::Gone => {
+                progress.tell("deleted", name, "");
+                &mut self.gone
+            }
             Outcome::Unencrypted => {
                 progress.tell("unencrypted", name, "");
                 &mut self.unencrypted

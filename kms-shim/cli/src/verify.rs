@@ -102,7 +102,10 @@ impl Report {
                 progress.advance(*len);
                 progress.tell("unencrypted", name, "");
             }
-            Verdict::Gone => self.gone += 1,
+            Verdict::Gone => {
+                self.gone += 1;
+                progress.tell("deleted", name, "");
+            }
             Verdict::Wrong(error) => {
                 self.wrong += 1;
                 progress.tell("wrong", name, &format!("{error:#}"));

@@ -52,7 +52,7 @@ fn run(arguments: &[&str], turns: Vec<Turn>) -> (Output, Vec<String>) {
     (output, served.join().unwrap())
 }
 
-const LIST: Turn = ("GET /b?encoding-type=url&list-type=2&prefix= ", "200 OK", "", LISTING);
+const LIST: Turn = ("GET /b?list-type=2&prefix= ", "200 OK", "", LISTING);
 const HEAD: Turn = ("HEAD /b/k ", "200 OK", "etag: \"1\"\r\n", "plain");
 const GET: Turn = ("GET /b/k ", "200 OK", "etag: \"1\"\r\n", "plain");
 const CHANGED: Turn = ("HEAD /b/k ", "200 OK", "etag: \"2\"\r\n", "newer");
@@ -102,6 +102,19 @@ fn a_store_that_cannot_answer_is_asked_again() {
         !output.status.success() && said.contains("unchecked\ts3://b/k: the store answers 503 SlowDown wait"),
         "{said}"
     );
+}
+
+#[test]
+fn names_that_xml_cannot_hold_are_asked_for_again() {
+    let listing = |key: &str| LISTING.replace("<Key>k</Key>", &format!("<Key>{key}</Key><ETag/>"));
+    let raw = Box::leak(listing("a+b&#x1;").into_boxed_str());
+    let encoded = listing("a%2Bb%01").replace("<Contents>", "<EncodingType>url</EncodingType><Contents>");
+    let encoded = Box::leak(encoded.into_boxed_str());
+    let again = ("GET /b?encoding-type=url&list-type=2&prefix= ", "200 OK", "", &*encoded);
+    let get = ("GET /b/a%2Bb%01 ", "200 OK", "etag: \"1\"\r\n", "plain");
+    let (output, _) = run(&["verify", "s3://b"], vec![(LIST.0, "200 OK", "", raw), again, get]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("unencrypted\ts3://b/a+b\\u{1}\n"), "{said}");
 }
 
 #[test]

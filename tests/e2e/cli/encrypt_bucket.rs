@@ -27,7 +27,7 @@ fn key(name: &str) -> String {
 fn brings_plaintext_in(stack: &Stack) {
     let encrypt =
         |more: &[&str]| s3ep(stack, &[&["encrypt-bucket", &url("cli-encrypt/")], more].concat()).unwrap().ok().unwrap();
-    let objects = [("empty", 0), ("small", 40), ("segment", SEGMENT), ("more", SEGMENT + 1), ("large", LARGE)];
+    let objects = [("empty", 0), ("small", 40), ("segment", SEGMENT), ("a+b ü%25&=?", SEGMENT + 1), ("large", LARGE)];
     let objects = objects.map(|(name, len)| (key(name), random(len, len as u64)));
     for (object_key, plaintext) in &objects {
         foreign(plaintext.clone()).write(&stack.direct, object_key).unwrap();

@@ -65,7 +65,9 @@ fn moves_a_bucket_to_another_kek(stack: &Stack) {
     const DESCRIBED: [(&str, &str); 3] =
         [("content-type", "text/plain"), ("cache-control", "no-cache"), ("x-amz-meta-mine", "a b")];
     let key = |name: &str| format!("cli-rewrap/{name}");
-    let mut objects: Vec<_> = (0..5).map(|number| (key(&number.to_string()), random(number * 50_000, 1))).collect();
+    // Names that a listing encodes, and a copy's source too.
+    let names = ["empty", "a b", "a+b", "ü%25&=?", "~'(*)!;:@$,"];
+    let mut objects: Vec<_> = (0..).zip(names).map(|(number, name)| (key(name), random(number * 50_000, 1))).collect();
     for (object_key, plaintext) in &objects {
         let put = stack.client.object("PUT", object_key).headers(&DESCRIBED.map(|(n, v)| (n.to_owned(), v.to_owned())));
         put.send(plaintext).unwrap().expect(200).unwrap();

@@ -30,12 +30,24 @@ pub struct Page {
 impl Store {
     /// A page of a listing; the first one, or the one after another.
     pub fn list(&self, what: &BucketUrl, after: Option<&str>) -> Result<Page> {
-        let after = after.map(|token| format!("&continuation-token={}", encode(token))).unwrap_or_default();
+        let page = parse(&self.listing(what, after, "")?, &what.bucket);
+        let page = match page {
+            // Names with characters that XML does not have. Only then, since there are stores that claim to have encoded names,
+            // and have not.
+            Err(error) if error.is::<roxmltree::Error>() => {
+                parse(&self.listing(what, after, "encoding-type=url&")?, &what.bucket)
+            }
+            page => page,
+        };
+        page.context("the store's listing")
+    }
+
+    fn listing(&self, what: &BucketUrl, after: Option<&str>, encoding: &str) -> Result<String> {
+        let after = after.map(|token| format!("continuation-token={}&", encode(token))).unwrap_or_default();
+        let (bucket, prefix) = (encode(&what.bucket), encode(&what.prefix));
         // In the order of their names, as the signature has them.
-        let query = format!("{after}&encoding-type=url&list-type=2&prefix={}", encode(&what.prefix));
-        let path = format!("/{}?{}", encode(&what.bucket), query.trim_start_matches('&'));
-        let document = self.send(Call::new("GET", path))?.expect(&[200])?.document()?;
-        parse(&document, &what.bucket).context("the store's listing")
+        let path = format!("/{bucket}?{after}{encoding}list-type=2&prefix={prefix}");
+        self.send(Call::new("GET", path))?.expect(&[200])?.document()
     }
 }
 
