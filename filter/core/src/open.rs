@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use s3ep_gcm::aead::AeadInOut;
-use zeroize::Zeroizing;
+use s3ep_gcm::aead::inout::InOutBuf;
 
 use crate::account::Volume;
 use crate::format::segment::{HEADER_LEN, HeaderError, Place, SEGMENT_LEN, SegmentHeader, TAG_LEN};
@@ -52,6 +52,9 @@ pub struct Opener {
     volume: Volume,
 }
 
+/// A segment's header, the segment, and what follows it.
+type Whole<'b> = (SegmentHeader, &'b [u8], &'b [u8]);
+
 /// How far the body goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
@@ -94,23 +97,50 @@ impl Opener {
     ///
     /// On an error, `plain` has what was authentic before it, and nothing else may be pushed.
     pub fn push(&mut self, mut body: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
+        plain.reserve(self.pending.len() + body.len());
         while !body.is_empty() {
             if self.extent == (Extent::Single { remaining: 0 }) {
                 return Err(OpenError::Trailing);
             }
-            self.take(&mut body, HEADER_LEN);
-            let Some(header) = self.pending.first_chunk::<HEADER_LEN>() else {
-                return Ok(());
+            body = match self.segment_in(body)? {
+                Some((header, segment, rest)) => {
+                    self.open(header, segment, plain)?;
+                    rest
+                }
+                None => self.collect(body, plain)?,
             };
-            // Checked before the rest is waited for: a lying header must not make us collect.
-            let header = self.expect(SegmentHeader::parse(header)?)?;
-            let whole = HEADER_LEN + header.len as usize + TAG_LEN;
-            self.take(&mut body, whole);
-            if self.pending.len() == whole {
-                self.open_pending(header, plain)?;
-            }
         }
         Ok(())
+    }
+
+    /// The next segment and what follows it, if `body` has the whole of it: only what windows cut is collected first.
+    fn segment_in<'b>(&self, body: &'b [u8]) -> Result<Option<Whole<'b>>, OpenError> {
+        let Some(header) = body.first_chunk::<HEADER_LEN>().filter(|_| self.pending.is_empty()) else {
+            return Ok(None);
+        };
+        let header = self.expect(SegmentHeader::parse(header)?)?;
+        let split = body.split_at_checked(HEADER_LEN + header.len as usize + TAG_LEN);
+        Ok(split.map(|(segment, rest)| (header, segment, rest)))
+    }
+
+    /// Collects the next segment, and opens it if that makes it whole. Returns what is left of `body`.
+    fn collect<'b>(&mut self, mut body: &'b [u8], plain: &mut Vec<u8>) -> Result<&'b [u8], OpenError> {
+        self.take(&mut body, HEADER_LEN);
+        let Some(header) = self.pending.first_chunk::<HEADER_LEN>() else {
+            return Ok(body);
+        };
+        // Checked before the rest is waited for: a lying header must not make us collect.
+        let header = self.expect(SegmentHeader::parse(header)?)?;
+        let whole = HEADER_LEN + header.len as usize + TAG_LEN;
+        self.take(&mut body, whole);
+        if self.pending.len() == whole {
+            let segment = std::mem::take(&mut self.pending);
+            let result = self.open(header, &segment, plain);
+            self.pending = segment;
+            result?;
+            self.pending.clear();
+        }
+        Ok(body)
     }
 
     /// Says whether the body was whole. To be called at its end.
@@ -128,6 +158,7 @@ impl Opener {
     /// Moves bytes from the front of `body` until `pending` has `target` of them.
     fn take(&mut self, body: &mut &[u8], target: usize) {
         let missing = target.saturating_sub(self.pending.len());
+        self.pending.reserve(missing);
         let (taken, rest) = body.split_at_checked(missing).unwrap_or((body, &[]));
         self.pending.extend_from_slice(taken);
         *body = rest;
@@ -146,16 +177,17 @@ impl Opener {
         }
     }
 
-    fn open_pending(&mut self, header: SegmentHeader, plain: &mut Vec<u8>) -> Result<(), OpenError> {
+    /// Opens a segment that may stand here.
+    fn open(&mut self, header: SegmentHeader, segment: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
         let opened_from = plain.len();
-        let (aad, rest) = self.pending.split_first_chunk::<HEADER_LEN>().ok_or(OpenError::Truncated)?;
+        let (aad, rest) = segment.split_first_chunk::<HEADER_LEN>().ok_or(OpenError::Truncated)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(OpenError::Truncated)?;
-        plain.extend_from_slice(ciphertext);
-        let Some(target) = plain.get_mut(opened_from..) else {
-            return Err(OpenError::Truncated);
-        };
-        let opened = self.keys.content.decrypt_inout_detached(&header.nonce.into(), aad, target.into(), tag.into());
-        if opened.is_err() {
+        plain.resize(opened_from + ciphertext.len(), 0);
+        let target = plain.get_mut(opened_from..).unwrap_or_default();
+        let opened = InOutBuf::new(ciphertext, target).is_ok_and(|buffers| {
+            self.keys.content.decrypt_inout_detached(&header.nonce.into(), aad, buffers, tag.into()).is_ok()
+        });
+        if !opened {
             // Not a byte of it may stay where the caller would release it.
             plain.truncate(opened_from);
             return Err(OpenError::Authentication);
@@ -195,14 +227,16 @@ impl RangeOpener {
 
     /// As [`Opener::push`], but appends only what belongs to the range.
     pub fn push(&mut self, body: &[u8], plain: &mut Vec<u8>) -> Result<(), OpenError> {
-        let mut opened = Zeroizing::new(Vec::with_capacity(body.len()));
-        let result = self.opener.push(body, &mut opened);
-        let skipped = self.skip.min(opened.len() as u64);
-        self.skip -= skipped;
-        let rest = opened.get(skipped as usize..).unwrap_or_default();
-        let wanted = rest.get(..rest.len().min(usize::try_from(self.take).unwrap_or(usize::MAX))).unwrap_or_default();
-        self.take -= wanted.len() as u64;
-        plain.extend_from_slice(wanted);
+        let start = plain.len();
+        let result = self.opener.push(body, plain);
+        let opened = plain.len() - start;
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(opened);
+        self.skip -= skipped as u64;
+        let wanted = usize::try_from(self.take).unwrap_or(usize::MAX).min(opened - skipped);
+        self.take -= wanted as u64;
+        // Only ever the front of a range's first segment.
+        plain.drain(start..start + skipped);
+        plain.truncate(start + wanted);
         result
     }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use s3ep_gcm::aead::AeadInOut;
+use s3ep_gcm::aead::inout::InOutBuf;
 use zeroize::Zeroize;
 
 use crate::account::Volume;
@@ -45,6 +46,12 @@ impl Sealer {
         std::mem::take(&mut self.volume)
     }
 
+    /// What sealing `len` more bytes of plaintext can bring, at most.
+    pub fn sealed_len_for(&self, len: usize) -> usize {
+        let plain = self.pending.len() + len;
+        plain + (plain / SEGMENT_LEN + 1) * (HEADER_LEN + TAG_LEN)
+    }
+
     /// Takes plaintext, appends to `sealed` every segment that is sure not to be the last.
     pub fn push(&mut self, entropy: &mut dyn Entropy, mut plain: &[u8], sealed: &mut Vec<u8>) -> Result<(), Error> {
         self.remaining = self.remaining.checked_sub(plain.len() as u64).ok_or(RequestError::BodyTooLong)?;
@@ -52,12 +59,24 @@ impl Sealer {
             if self.pending.len() == SEGMENT_LEN {
                 self.seal_pending(entropy, false, sealed)?;
             }
-            let room = SEGMENT_LEN - self.pending.len();
-            let (taken, rest) = plain.split_at_checked(room).unwrap_or((plain, &[]));
-            self.pending.extend_from_slice(taken);
-            plain = rest;
+            plain = match plain.split_first_chunk::<SEGMENT_LEN>() {
+                // Only what windows cut is collected first.
+                Some((segment, rest)) if self.pending.is_empty() && !rest.is_empty() => {
+                    self.seal(entropy, segment, false, sealed)?;
+                    rest
+                }
+                _ => self.collect(plain),
+            };
         }
         Ok(())
+    }
+
+    /// Fills the segment that is being collected. Returns what is left.
+    fn collect<'p>(&mut self, plain: &'p [u8]) -> &'p [u8] {
+        let room = SEGMENT_LEN - self.pending.len();
+        let (taken, rest) = plain.split_at_checked(room).unwrap_or((plain, &[]));
+        self.pending.extend_from_slice(taken);
+        rest
     }
 
     /// Appends the last segment. Fails if not all of the announced plaintext came.
@@ -74,20 +93,35 @@ impl Sealer {
     }
 
     fn seal_pending(&mut self, entropy: &mut dyn Entropy, is_final: bool, sealed: &mut Vec<u8>) -> Result<(), Error> {
+        let pending = std::mem::take(&mut self.pending);
+        let result = self.seal(entropy, &pending, is_final, sealed);
+        self.pending = pending;
+        self.pending.clear();
+        result
+    }
+
+    /// Appends a segment. No plaintext is ever in `sealed`.
+    fn seal(
+        &mut self,
+        entropy: &mut dyn Entropy,
+        plain: &[u8],
+        is_final: bool,
+        sealed: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let mut nonce = [0; NONCE_LEN];
         entropy.fill(&mut nonce)?;
-        let header = SegmentHeader { place: self.place, is_final, len: self.pending.len() as u32, nonce }.to_bytes();
-        let tag = self
-            .keys
-            .content
-            .encrypt_inout_detached(&nonce.into(), &header, self.pending.as_mut_slice().into())
-            .map_err(|_| InternalError("AES-GCM refused a segment's length"))?;
-        sealed.reserve(HEADER_LEN + self.pending.len() + TAG_LEN);
+        let header = SegmentHeader { place: self.place, is_final, len: plain.len() as u32, nonce }.to_bytes();
+        sealed.reserve(HEADER_LEN + plain.len() + TAG_LEN);
         sealed.extend_from_slice(&header);
-        sealed.extend_from_slice(&self.pending);
+        let start = sealed.len();
+        sealed.resize(start + plain.len(), 0);
+        let ciphertext = sealed.get_mut(start..).unwrap_or_default();
+        let tag = InOutBuf::new(plain, ciphertext)
+            .ok()
+            .and_then(|buffers| self.keys.content.encrypt_inout_detached(&nonce.into(), &header, buffers).ok())
+            .ok_or(InternalError("AES-GCM refused a segment's length"))?;
         sealed.extend_from_slice(&tag);
-        self.volume += Volume::segment(self.pending.len());
-        self.pending.clear();
+        self.volume += Volume::segment(plain.len());
         self.place = self.place.successor(is_final).ok_or(InternalError("segment numbers ran out"))?;
         Ok(())
     }

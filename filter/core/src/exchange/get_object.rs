@@ -180,7 +180,7 @@ impl Role for GetObject {
                 Err(InternalError("a body came before its DEK").into())
             }
             ResponseBody::Open(opener) => {
-                let mut plain = Vec::with_capacity(window.len());
+                let mut plain = Vec::new();
                 opener.push(window, &mut plain)?;
                 if is_end {
                     opener.finish()?;

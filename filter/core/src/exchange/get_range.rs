@@ -285,7 +285,7 @@ impl Role for GetRange {
     fn response_body(&mut self, window: &[u8], is_end: bool) -> Result<Body, Error> {
         match &mut self.stage {
             Stage::Opening(opener) => {
-                let mut plain = Vec::with_capacity(window.len());
+                let mut plain = Vec::new();
                 opener.push(window, &mut plain)?;
                 if is_end {
                     opener.finish()?;

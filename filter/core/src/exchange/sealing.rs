@@ -71,7 +71,7 @@ impl Sealing {
 
     /// Takes a window of the client's body; gives the segments that it completes.
     pub fn push(&mut self, env: &mut Env<'_>, window: &[u8], is_end: bool) -> Result<Body, Error> {
-        let mut sealed = Vec::new();
+        let mut sealed = Vec::with_capacity(self.sealer.sealed_len_for(window.len()));
         match self.is_complete {
             false => {
                 let sealer = &mut self.sealer;
