@@ -57,3 +57,47 @@ pub fn wrap_dek(
 fn primary(master_keys: &[NamedMasterKey]) -> Result<&NamedMasterKey, InternalError> {
     master_keys.first().ok_or(InternalError("direct mode without a master key"))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use getrandom::SysRng;
+
+    use super::*;
+
+    fn key(name: &str, byte: u8) -> NamedMasterKey {
+        NamedMasterKey::parse(name.into(), &format!(" {}\n", STANDARD.encode([byte; 32]))).unwrap()
+    }
+
+    fn name() -> ObjectName {
+        ObjectName { bucket: "b".into(), object_key: "k".into() }
+    }
+
+    #[test]
+    fn what_the_first_key_makes_is_found_wherever_it_stands() {
+        let (dek, made) = new_dek(&[key("new", 1), key("old", 2)], &name(), &mut SysRng).unwrap();
+        let wrapped = wrap_dek(&[key("new", 1)], &dek, &name(), &mut SysRng).unwrap();
+        assert_eq!([&*made.kek, &*wrapped.kek], ["direct:new", "direct-wrap:new"]);
+        for stored in [made, wrapped] {
+            assert_eq!(key_name(&stored.kek), Some("new"));
+            assert_eq!(find_dek(&[key("newer", 3), key("new", 1)], &stored, &name()).unwrap(), dek);
+            let other = ObjectName { object_key: "l".into(), ..name() };
+            assert!(find_dek(&[key("new", 1)], &stored, &other).map_or(true, |found| found != dek));
+        }
+    }
+
+    #[test]
+    fn what_no_key_made_is_not_found() {
+        let keys = [key("new", 1)];
+        for (kek, len) in [("tink-keyset:new", 32), ("direct:old", 32), ("direct-wrap:old", 60), ("new", 32)] {
+            let stored = WrappedDek::new(vec![0; len], kek.into()).unwrap();
+            assert!(matches!(find_dek(&keys, &stored, &name()), Err(Error::Kms(KmsError::Invalid))), "{kek}");
+        }
+        for (kek, len) in [("direct:new", 31), ("direct:new", 33), ("direct-wrap:new", 59), ("direct-wrap:new", 60)] {
+            let stored = WrappedDek::new(vec![0; len], kek.into()).unwrap();
+            assert!(matches!(find_dek(&keys, &stored, &name()), Err(Error::Integrity(_))), "{kek} {len}");
+        }
+        assert!(new_dek(&[], &name(), &mut SysRng).is_err());
+    }
+}

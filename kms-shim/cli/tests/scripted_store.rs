@@ -105,6 +105,17 @@ fn a_store_that_cannot_answer_is_asked_again() {
 }
 
 #[test]
+fn a_name_with_dots_is_no_other_name() {
+    for (url, due) in
+        [("s3://b/a/../k", "GET /b/a/../k "), ("s3://b/./k//", "GET /b/./k// "), ("s3://b//k", "GET /b//k ")]
+    {
+        let (output, _) = run(&["decrypt", url], vec![(due, "200 OK", "etag: \"1\"\r\n", "plain")]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("the object is not encrypted") && output.stdout.is_empty(), "{url}: {said}");
+    }
+}
+
+#[test]
 fn names_that_xml_cannot_hold_are_asked_for_again() {
     let listing = |key: &str| LISTING.replace("<Key>k</Key>", &format!("<Key>{key}</Key><ETag/>"));
     let raw = Box::leak(listing("a+b&#x1;").into_boxed_str());
