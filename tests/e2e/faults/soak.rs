@@ -13,7 +13,7 @@ use crate::stacks::{LogsOnPanic, say, setup};
 
 /// Longest object, in bytes.
 const MAX_LEN: usize = 300_000;
-/// What Envoy may grow by after the first third, in bytes: its allocator's moods.
+/// What Envoy may still grow by in the last third, in bytes: its allocator's moods.
 const GROWTH: u64 = 64 << 20;
 
 /// `S3EP_SOAK=1000,600 cargo test -p e2e soak` has 1,000 clients for ten minutes.
@@ -45,5 +45,5 @@ fn memory_stays_flat_and_every_byte_is_right() {
         "{clients} clients, {seconds} s: {requests} requests, all right; Envoy's memory after each third: {:?} MB",
         memory.map(|memory| memory / 1_000_000)
     ));
-    assert!(memory[2] < memory[0] + GROWTH, "{memory:?}");
+    assert!(memory[2] < memory[1] + GROWTH, "{memory:?}");
 }
