@@ -193,7 +193,6 @@ impl Opener {
             return Err(OpenError::Authentication);
         }
         self.volume += Volume::segment(header.len as usize);
-        self.pending.clear();
         self.due = header.place.successor(header.is_final);
         self.at_part_end = header.is_final;
         if let Extent::Single { remaining } | Extent::Multipart { remaining: Some(remaining) } = &mut self.extent {
