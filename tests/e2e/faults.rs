@@ -22,11 +22,17 @@ use self::load::Load;
 use crate::stacks::{self, LogsOnPanic, say_skipped, setup};
 
 /// Begins an upload of 1 MB, and sends half of it.
-fn half_an_upload(stack: &Stack, object_key: &str) -> TcpStream {
+fn begun_upload(stack: &Stack, object_key: &str) -> TcpStream {
     let head = stack.client.object("PUT", object_key).head().unwrap();
     let mut upload = TcpStream::connect(stack.client.endpoint.authority()).unwrap();
     upload.write_all(format!("{head}Content-Length: 1000000\r\n\r\n").as_bytes()).unwrap();
     upload.write_all(&random(500_000, 1)).unwrap();
+    upload
+}
+
+/// The same, and waits until the half has come to the store.
+fn half_an_upload(stack: &Stack, object_key: &str) -> TcpStream {
+    let upload = begun_upload(stack, object_key);
     thread::sleep(Duration::from_millis(500));
     upload
 }
@@ -48,7 +54,7 @@ fn clients_leave_in_the_middle(stack: &Stack) {
     stack.client.put("faults/left", &body).unwrap();
     let head = stack.client.object("GET", "faults/left").head().unwrap() + "\r\n";
     for _ in 0..20 {
-        drop(half_an_upload_briefly(stack));
+        drop(begun_upload(stack, "faults/abandoned"));
         let mut download = TcpStream::connect(stack.client.endpoint.authority()).unwrap();
         download.write_all(head.as_bytes()).unwrap();
         download.read_exact(&mut [0; 10_000]).unwrap();
@@ -56,14 +62,6 @@ fn clients_leave_in_the_middle(stack: &Stack) {
     assert!(stack.client.get("faults/left").unwrap().body == body);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(stack.direct.object("HEAD", "faults/abandoned").send(&[]).unwrap().status, 404);
-}
-
-fn half_an_upload_briefly(stack: &Stack) -> TcpStream {
-    let head = stack.client.object("PUT", "faults/abandoned").head().unwrap();
-    let mut upload = TcpStream::connect(stack.client.endpoint.authority()).unwrap();
-    upload.write_all(format!("{head}Content-Length: 1000000\r\n\r\n").as_bytes()).unwrap();
-    upload.write_all(&random(500_000, 1)).unwrap();
-    upload
 }
 
 on_every_stack!(clients_leave_in_the_middle);
