@@ -60,6 +60,16 @@ enum State {
     Broken,
 }
 
+impl State {
+    /// The exchange, while an event of it may come.
+    fn running(&mut self) -> Result<&mut Exchange, InternalError> {
+        match self {
+            Self::Running(exchange) => Ok(exchange),
+            _ => Err(InternalError("an event came out of order")),
+        }
+    }
+}
+
 enum Waiting {
     /// For the answer to a call of its own, which others may wait for, too.
     Own(Box<Pending>, Option<Box<Lead>>),
@@ -163,9 +173,7 @@ impl Stream {
 
     /// Runs one event through the exchange.
     fn event<T>(&mut self, event: impl FnOnce(&mut Exchange, &mut Env<'_>) -> Result<T, Error>) -> Result<T, Failure> {
-        let State::Running(exchange) = &mut self.state else {
-            return Err(InternalError("an event came out of order").into());
-        };
+        let exchange = self.state.running()?;
         let shared = self.shared.as_deref().ok_or(InternalError("the plugin has no configuration"))?;
         with_env(shared, &mut self.account, |env| event(exchange, env))
     }
@@ -322,10 +330,10 @@ impl Stream {
 
     fn body(&mut self, message: Message, len: usize, is_end: bool) -> Result<Outcome, Failure> {
         let window = host::window(message, len)?;
-        let body = self.event(|exchange, env| match message {
-            Message::Request => exchange.request_body(env, &window, is_end),
-            Message::Response => exchange.response_body(&window, is_end),
-        })?;
+        let body = match message {
+            Message::Request => self.event(|exchange, env| exchange.request_body(env, &window, is_end))?,
+            Message::Response => self.state.running()?.response_body(&window, is_end)?,
+        };
         if let Body::Replaced(bytes) = body {
             host::replace_window(message, len, &bytes)?;
         }
@@ -361,7 +369,8 @@ impl HttpContext for StreamContext {
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         self.handle(Message::Request, |stream| {
-            stream.event(|exchange, _| exchange.request_trailers()).map(|()| Outcome::Continue)
+            stream.state.running()?.request_trailers()?;
+            Ok(Outcome::Continue)
         })
     }
 
@@ -375,7 +384,8 @@ impl HttpContext for StreamContext {
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         self.handle(Message::Response, |stream| {
-            stream.event(|exchange, _| exchange.response_trailers()).map(|()| Outcome::Continue)
+            stream.state.running()?.response_trailers()?;
+            Ok(Outcome::Continue)
         })
     }
 

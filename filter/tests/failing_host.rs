@@ -61,7 +61,7 @@ fn a_put_never_goes_on_in_clear() {
             let mut stack = Stack::envelope();
             stack.envoy.fail(case.hostcall, case.after, case.status);
             let stream = stack.envoy.open();
-            stack.send_on(stream, &Request::put("/bucket/key", &body()).windows(Windows::Of(50_000)));
+            stack.send_on(stream, &Request::put("/bucket/key", &body()).signed().windows(Windows::Of(50_000)));
             stack.serve(stream);
             assert!(stack.envoy.has_failed() || case.after > 0, "the filter does not make this call");
             stack.envoy.recover();

@@ -116,9 +116,10 @@ impl HeadEdits {
         self.remove.iter().chain(self.set.iter().map(|(n, _)| n)).any(|n| n == name)
     }
 
-    /// Also sets `name`. What was to be set before is forgotten.
+    /// Also sets `name`. What was to be done about it before is forgotten.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
+        self.remove.retain(|n| *n != name);
         self.set.retain(|(n, _)| *n != name);
         self.set.push((name, value.into()));
     }

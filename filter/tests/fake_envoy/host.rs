@@ -265,6 +265,8 @@ pub struct Host {
     pub in_log: bool,
     pub after_callback: VecDeque<AfterCallback>,
     pub faults: Vec<Fault>,
+    /// How often each hostcall was made.
+    pub hostcalls: BTreeMap<String, usize>,
     /// What the filter did that no filter may do in Envoy.
     pub violations: Vec<String>,
 }
@@ -279,8 +281,9 @@ impl Host {
         self.violations.push(what.into());
     }
 
-    /// Takes the fault that is due for this call of `hostcall`.
-    pub fn fault(&mut self, hostcall: &str) -> Option<Status> {
+    /// Counts this call of `hostcall`, and takes the fault that is due for it.
+    pub fn enter(&mut self, hostcall: &str) -> Option<Status> {
+        *self.hostcalls.entry(hostcall.to_owned()).or_default() += 1;
         let i = self.faults.iter().position(|fault| fault.hostcall == hostcall)?;
         let fault = &mut self.faults[i];
         if fault.after > 0 {

@@ -26,6 +26,7 @@ mod store;
 mod stream;
 mod trap;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -115,6 +116,11 @@ impl FakeEnvoy {
     /// What the access log would show of the last stream.
     pub fn property(&self, name: &str) -> Option<String> {
         host(|host| host.properties.get(name).cloned())
+    }
+
+    /// The hostcalls that were made since this was asked last, and how often each was.
+    pub fn take_hostcalls(&self) -> BTreeMap<String, usize> {
+        host(|host| std::mem::take(&mut host.hostcalls))
     }
 
     /// Lets time pass.

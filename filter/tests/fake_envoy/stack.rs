@@ -75,6 +75,13 @@ impl Request {
         self
     }
 
+    /// As an SDK signs it, for a filter that does not look.
+    pub fn signed(self) -> Self {
+        self.header("authorization", "AWS4-HMAC-SHA256 Credential=A/20231114/us-east-1/s3/aws4_request, Signature=0")
+            .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+            .header("x-amz-date", "20231114T221320Z")
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self

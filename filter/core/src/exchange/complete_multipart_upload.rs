@@ -36,7 +36,7 @@ impl Role for CompleteMultipartUpload {
         self.document.expect_length(&head.headers, MAX_BODY)?;
         self.document.expect_checksums(&head.headers, &["content-md5", "x-amz-content-sha256"])?;
         let mut edits = HeadEdits::default();
-        let path = credentials::remove(&head.path, &mut edits);
+        let path = credentials::remove(head, &mut edits);
         edits.set(":path", self.upload_id.address(&path));
         Rewriting::prepare(&mut edits);
         // x-amz-checksum-* and the size are the plaintext object's.

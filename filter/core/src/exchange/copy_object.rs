@@ -123,7 +123,7 @@ impl Role for CopyObject {
             )
             .into());
         }
-        credentials::remove(&head.path, &mut self.edits);
+        credentials::remove(head, &mut self.edits);
         Rewriting::prepare(&mut self.edits);
         let is_copy = self.is_copy;
         // A checksum that the store would compute is the ciphertext's.

@@ -49,7 +49,7 @@ impl CreateMultipartUpload {
 impl Role for CreateMultipartUpload {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        credentials::remove(&head.path, &mut edits);
+        credentials::remove(head, &mut edits);
         Rewriting::prepare(&mut edits);
         // The store must not expect checksums of the parts: it would get those of the plaintext.
         edits.remove_where(&head.headers, |name| name.starts_with("x-amz-checksum-"));

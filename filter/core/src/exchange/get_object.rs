@@ -209,8 +209,8 @@ impl Role for GetObject {
 ///
 /// The store's own checksums are the ciphertext's: it need not look for them.
 pub fn remove_ours(head: &RequestHead, edits: &mut HeadEdits) -> String {
-    edits.remove(CHECKSUM_MODE);
-    credentials::remove(&head.path, edits)
+    edits.remove_where(&head.headers, |name| name == CHECKSUM_MODE);
+    credentials::remove(head, edits)
 }
 
 /// States the checksum of a whole object, if there is one, as S3 does.

@@ -96,7 +96,7 @@ impl Role for GetObjectAttributes {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         self.wanted = Attribute::from_headers(&head.headers)?;
         self.paging = Paging::from_headers(&head.headers)?;
-        let path = credentials::remove(&head.path, &mut self.edits);
+        let path = credentials::remove(head, &mut self.edits);
         Rewriting::prepare(&mut self.edits);
         let headers = kept(&head.headers, &ON_BEHALF);
         let (look, call) = Look::begin(self.name.clone(), object_path(&path), headers);

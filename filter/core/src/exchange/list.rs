@@ -54,7 +54,7 @@ impl List {
 impl Role for List {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        let path = credentials::remove(&head.path, &mut edits);
+        let path = credentials::remove(head, &mut edits);
         match &self.kind {
             Kind::Objects => {}
             Kind::Uploads => {

@@ -28,7 +28,7 @@ impl ListBuckets {
 impl Role for ListBuckets {
     fn request_head(&mut self, _: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
-        credentials::remove(&head.path, &mut edits);
+        credentials::remove(head, &mut edits);
         edits.remove("accept-encoding");
         Ok(HeadStep::Forward(edits))
     }

@@ -71,7 +71,7 @@ impl Role for PassThrough {
         let is_checksum = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
         self.has_checksum = head.headers.iter().any(|(name, _)| is_checksum(name));
         let mut edits = HeadEdits::default();
-        let path = credentials::remove(&head.path, &mut edits);
+        let path = credentials::remove(head, &mut edits);
         if let Some(upload_id) = &self.upload_id {
             edits.set(":path", upload_id.address(&path));
         }

@@ -59,7 +59,7 @@ impl Role for PutObject {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
         let upload = Upload::from_head(head, std::mem::take(&mut self.payload), &mut edits)?;
-        credentials::remove(&head.path, &mut edits);
+        credentials::remove(head, &mut edits);
         match env.new_dek(&self.name)? {
             NewDek::Ready(keys, wrapped) => self.begin_sealing(upload, keys, &wrapped, edits),
             NewDek::ToWrap(dek) => {

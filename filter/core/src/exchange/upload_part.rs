@@ -48,7 +48,7 @@ impl Role for UploadPart {
     fn request_head(&mut self, env: &mut Env<'_>, head: &RequestHead) -> Result<HeadStep, Error> {
         let mut edits = HeadEdits::default();
         let upload = Upload::from_head(head, std::mem::take(&mut self.payload), &mut edits)?;
-        let path = credentials::remove(&head.path, &mut edits);
+        let path = credentials::remove(head, &mut edits);
         edits.set(":path", self.upload_id.address(&path));
         match UploadKeys::find(env, &self.name, &self.upload_id)? {
             Found::Keys(keys) => self.begin_sealing(upload, keys, edits),

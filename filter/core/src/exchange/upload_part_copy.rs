@@ -280,7 +280,7 @@ impl Role for UploadPartCopy {
         };
         self.read_headers = source::head_headers(&head.headers);
         self.write_headers = kept(&head.headers, &ON_BEHALF);
-        let path = credentials::remove(&head.path, &mut HeadEdits::default());
+        let path = credentials::remove(head, &mut HeadEdits::default());
         self.path = self.upload_id.address(&path);
         match UploadKeys::find(env, &self.name, &self.upload_id)? {
             Found::Keys(keys) => Ok(self.unlocked(keys)),

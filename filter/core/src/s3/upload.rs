@@ -111,8 +111,7 @@ fn remove_client_headers(
     framing: Option<Framing>,
     edits: &mut HeadEdits,
 ) -> Result<(), RequestError> {
-    CLIENT_BODY_HEADERS.iter().for_each(|name| edits.remove(*name));
-    edits.remove_where(headers, |name| name.starts_with("x-amz-checksum-"));
+    edits.remove_where(headers, |name| CLIENT_BODY_HEADERS.contains(&name) || name.starts_with("x-amz-checksum-"));
     if framing.is_some() {
         match text(headers, "content-encoding")?.and_then(object_encoding) {
             Some(coding) => edits.set("content-encoding", coding),

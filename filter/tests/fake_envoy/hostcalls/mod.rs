@@ -36,9 +36,9 @@ unsafe fn give(bytes: &[u8], data: *mut *mut u8, size: *mut usize) -> Status {
     Status::Ok
 }
 
-/// Runs a hostcall, unless a test wants it to fail.
+/// Runs a hostcall and counts it, unless a test wants it to fail.
 fn hostcall<R>(name: &str, run: impl FnOnce(&mut Host) -> Result<R, Status>) -> Result<R, Status> {
-    host(|host| match host.fault(name) {
+    host(|host| match host.enter(name) {
         Some(status) => Err(status),
         None => run(host),
     })
