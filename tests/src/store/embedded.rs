@@ -32,6 +32,8 @@ async fn accept(listener: TcpListener, service: S3Service) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
+                // Otherwise a body waits some 40 ms for the other side to acknowledge the head.
+                drop(socket.set_nodelay(true));
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(socket), service.clone());
