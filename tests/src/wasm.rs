@@ -31,15 +31,15 @@ pub fn build_s3ep() -> Result<PathBuf> {
     Ok(target_dir()?.join("debug/s3ep"))
 }
 
-/// Builds the plugin that measures AES-256-GCM, with a file of `filter/gcm` appended to cargo's configuration, or with none.
+/// Builds the plugin that measures in Envoy's VM, with a file of `filter/gcm` appended to cargo's configuration, or with none.
 /// Returns the .wasm, which the next build replaces.
-pub fn build_gcm_bench(configuration: Option<&str>) -> Result<PathBuf> {
+pub fn build_bench_plugin(configuration: Option<&str>) -> Result<PathBuf> {
     ensure_target()?;
     let configuration = configuration.map(|file| format!("filter/gcm/{file}"));
     let appended = configuration.iter().flat_map(|file| ["--config", file]);
-    let arguments = ["--package", "bench-gcm-plugin", "--release", "--target", TARGET];
+    let arguments = ["--package", "bench-plugin", "--release", "--target", TARGET];
     build(&arguments.into_iter().chain(appended).collect::<Vec<_>>())?;
-    Ok(target_dir()?.join(TARGET).join("release/bench_gcm_plugin.wasm"))
+    Ok(target_dir()?.join(TARGET).join("release/bench_plugin.wasm"))
 }
 
 fn build(arguments: &[&str]) -> Result<()> {
