@@ -25,6 +25,12 @@ pub fn build_shim() -> Result<PathBuf> {
     Ok(target_dir()?.join("debug/kms-shim"))
 }
 
+/// Builds kms-shim as it is released, which takes minutes. Returns the binary.
+pub fn build_released_shim() -> Result<PathBuf> {
+    build(&["--package", "kms-shim", "--release"])?;
+    Ok(target_dir()?.join("release/kms-shim"))
+}
+
 /// Builds s3ep in the development profile. Returns the binary.
 pub fn build_s3ep() -> Result<PathBuf> {
     build(&["--package", "s3ep-cli", "--package", "e2e", "--bin", "s3ep"])?;
