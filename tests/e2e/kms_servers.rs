@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use e2e::kms::{self, Kms};
 use e2e::plaintext::random;
 use e2e::process::run;
 use e2e::python;
+use e2e::s3ep;
 use e2e::shim::{Shim, ShimOptions};
-use e2e::stack::{Mode, Stack};
+use e2e::stack::{BUCKET, Mode, Stack};
 use e2e::store::StoreKind;
 use e2e::workspace::{root, run_dir};
 use serde_json::{Value, json};
@@ -60,6 +62,7 @@ fn check_whole_stack(kms: &mut dyn Kms) -> Stack {
     let logs = LogsOnPanic(&stack);
     check_context(&stack);
     check_key(&stack, &kms.ids());
+    check_without_envoy(&stack, kms);
     check_outage(&stack, kms);
     drop(logs);
     stack
@@ -92,6 +95,25 @@ fn check_key(stack: &Stack, [first, second]: &[String; 2]) {
     kek.clone_from(second);
     other.write(&stack.direct, "kms/other").unwrap();
     assert_refused(stack, "kms/other", &plaintext);
+}
+
+/// `s3ep` reads with the KMS alone, and moves an object to its other key, under which Envoy reads it.
+fn check_without_envoy(stack: &Stack, kms: &dyn Kms) {
+    let (plaintext, _) = sealed(stack);
+    let url = format!("s3://{BUCKET}/{OBJECT_KEY}");
+    let s3ep =
+        |keks: &[String], arguments: &[&str]| s3ep::run(s3ep::with_kms(stack, kms, keks, arguments).unwrap()).unwrap();
+    let [first, second] = kms.keks();
+    assert!(s3ep(slice::from_ref(&first), &["decrypt", &url]).ok().unwrap().out == plaintext);
+    assert!(!s3ep(slice::from_ref(&second), &["decrypt", &url]).is_success);
+    let moved = s3ep(slice::from_ref(&first), &["decrypt", &format!("s3://{BUCKET}/kms/moved")]);
+    assert!(!moved.is_success && moved.out.is_empty(), "{}", moved.err);
+
+    s3ep(&[second.clone(), first], &["rewrap", &url]).ok().unwrap();
+    let [_, second_id] = kms.ids();
+    assert_eq!(AtRest::read(&stack.direct, OBJECT_KEY).unwrap().ours("kek"), Some(&*second_id));
+    assert!(s3ep(&[second], &["decrypt", &url]).ok().unwrap().out == plaintext);
+    assert!(stack.client.get(OBJECT_KEY).unwrap().body == plaintext);
 }
 
 fn sealed(stack: &Stack) -> (Vec<u8>, AtRest) {

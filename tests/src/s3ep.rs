@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::client::Endpoint;
 use crate::envoy::Keys;
+use crate::kms::Kms;
 use crate::stack::Stack;
 use crate::wasm::build_s3ep;
 
@@ -50,6 +51,23 @@ pub fn keyless(store: &Endpoint) -> Result<Command> {
         .env("AWS_ACCESS_KEY_ID", &store.access_key)
         .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
         .env("AWS_REGION", &store.region);
+    Ok(command)
+}
+
+/// s3ep with a stack's store and the keys of a KMS. The store's credentials are not those of AWS, which may be the KMS's.
+pub fn with_kms(stack: &Stack, kms: &dyn Kms, keks: &[String], arguments: &[&str]) -> Result<Command> {
+    let store = &stack.direct.endpoint;
+    let mut command = Command::new(program()?);
+    command
+        .env_clear()
+        .env("S3EP_STORE_URL", &store.url)
+        .env("S3EP_STORE_ACCESS_KEY_ID", &store.access_key)
+        .env("S3EP_STORE_SECRET_ACCESS_KEY", &store.secret_key)
+        .env("S3EP_STORE_REGION", &store.region)
+        .envs(kms.environment(&stack.folder())?)
+        .args(arguments)
+        .arg("--kek-uri")
+        .arg(keks.join(","));
     Ok(command)
 }
 

@@ -14,15 +14,20 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::sending::{Address, Store};
 
-/// Where the store is. Credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if there is one, AWS_SESSION_TOKEN.
+/// What the store is told by, in the order of their precedence. The first is for a store that is another's than a KMS at AWS,
+/// whose SDK takes AWS_… for itself.
+const FAMILIES: [&str; 2] = ["S3EP_STORE", "AWS"];
+
+/// Where the store is. Credentials are S3EP_STORE_ACCESS_KEY_ID, S3EP_STORE_SECRET_ACCESS_KEY and, if there is one,
+/// S3EP_STORE_SESSION_TOKEN; or the same with AWS_.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Store")]
 pub struct StoreArgs {
-    /// The store's URL; AWS_ENDPOINT_URL too [default: AWS]
-    #[arg(long, env = "AWS_ENDPOINT_URL_S3", value_name = "URL")]
+    /// The store's URL; AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL too [default: AWS]
+    #[arg(long, env = "S3EP_STORE_URL", value_name = "URL")]
     endpoint_url: Option<String>,
-    /// The region to sign for; AWS_DEFAULT_REGION too [default: us-east-1]
-    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    /// The region to sign for; AWS_REGION and AWS_DEFAULT_REGION too [default: us-east-1]
+    #[arg(long, env = "S3EP_STORE_REGION", value_name = "REGION")]
     region: Option<String>,
     /// Name the bucket in the path; without this, so it is with --endpoint-url, and not with AWS
     #[arg(long, conflicts_with = "virtual_host")]
@@ -38,8 +43,9 @@ pub struct StoreArgs {
 impl Store {
     /// Gets ready; nothing is asked yet.
     pub fn open(args: StoreArgs) -> Result<Self> {
-        let region = args.region.or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
-        let url = args.endpoint_url.or_else(|| variable("AWS_ENDPOINT_URL"));
+        let region = args.region.or_else(|| first_of(["AWS_REGION", "AWS_DEFAULT_REGION"]));
+        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        let url = args.endpoint_url.or_else(|| first_of(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
         let is_path_style = !args.virtual_host && (args.path_style || url.is_some());
         let url = url.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         Ok(Self {
@@ -55,6 +61,10 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+fn first_of(names: [&str; 2]) -> Option<String> {
+    names.into_iter().find_map(variable)
+}
+
 fn address(url: &str, is_path_style: bool) -> Result<Address> {
     let Some((scheme @ ("http" | "https"), authority)) = url.split_once("://") else {
         bail!("the store's URL begins with http:// or https://: {url}")
@@ -64,10 +74,17 @@ fn address(url: &str, is_path_style: bool) -> Result<Address> {
     Ok(Address { scheme: scheme.to_owned(), authority: authority.to_owned(), is_path_style })
 }
 
+/// Never some of one family and some of the other: a secret would be used with an id that it does not belong to.
 fn credentials() -> Result<Credentials> {
-    let required = |name| variable(name).with_context(|| format!("the store's credentials: {name} is not set"));
-    let session_token = variable("AWS_SESSION_TOKEN");
-    Ok(Credentials::from_keys(required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?, session_token))
+    let has_id = |family: &&str| variable(&format!("{family}_ACCESS_KEY_ID")).is_some();
+    let family = FAMILIES.into_iter().find(has_id);
+    let family = family.context("the store's credentials: AWS_ACCESS_KEY_ID or S3EP_STORE_ACCESS_KEY_ID is not set")?;
+    let required = |name: &str| {
+        let name = format!("{family}_{name}");
+        variable(&name).with_context(|| format!("the store's credentials: {name} is not set"))
+    };
+    let session_token = variable(&format!("{family}_SESSION_TOKEN"));
+    Ok(Credentials::from_keys(required("ACCESS_KEY_ID")?, required("SECRET_ACCESS_KEY")?, session_token))
 }
 
 /// Time-outs are for peers that hang: a store may take minutes to copy 5 GiB.
