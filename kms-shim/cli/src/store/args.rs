@@ -51,7 +51,7 @@ impl Store {
         Ok(Self {
             address: address(&url, is_path_style)?,
             region,
-            credentials: credentials()?,
+            credentials: credentials(variable)?,
             agent: agent(args.ca_bundle.as_deref())?,
         })
     }
@@ -75,7 +75,7 @@ fn address(url: &str, is_path_style: bool) -> Result<Address> {
 }
 
 /// Never some of one family and some of the other: a secret would be used with an id that it does not belong to.
-fn credentials() -> Result<Credentials> {
+fn credentials(variable: impl Fn(&str) -> Option<String>) -> Result<Credentials> {
     let has_id = |family: &&str| variable(&format!("{family}_ACCESS_KEY_ID")).is_some();
     let family = FAMILIES.into_iter().find(has_id);
     let family = family.context("the store's credentials: AWS_ACCESS_KEY_ID or S3EP_STORE_ACCESS_KEY_ID is not set")?;
@@ -128,6 +128,21 @@ mod tests {
         for url in ["", "h", "ftp://h", "http://", "http://h/p", "http://u@h", "http://h?x"] {
             assert!(address(url, true).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn credentials_are_of_one_family() {
+        let named = |names: &[&str]| {
+            let variable = |name: &str| names.contains(&name).then(|| format!("value of {name}"));
+            credentials(variable).ok().map(|found| format!("{}, {}", found.access_key_id(), found.secret_access_key()))
+        };
+        const STORE: [&str; 2] = ["S3EP_STORE_ACCESS_KEY_ID", "S3EP_STORE_SECRET_ACCESS_KEY"];
+        const AWS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let both_of = |[id, secret]: [&str; 2]| Some(format!("value of {id}, value of {secret}"));
+        assert_eq!(named(&AWS), both_of(AWS));
+        assert_eq!(named(&[AWS, STORE].concat()), both_of(STORE));
+        assert_eq!(named(&[AWS[0], AWS[1], STORE[0]]), None);
+        assert_eq!(named(&[AWS[1], STORE[1]]), None);
     }
 
     #[test]
