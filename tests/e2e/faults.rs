@@ -4,6 +4,7 @@ mod load;
 mod relay;
 mod soak;
 mod store;
+mod trap;
 mod update;
 
 use std::io::{Read as _, Write as _};

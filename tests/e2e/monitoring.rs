@@ -41,7 +41,9 @@ fn metrics(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
     let is_label = |word: &str| ["s3ep_operation", "s3ep_cause", "s3ep_call", "s3ep_outcome"].contains(&word);
     let is_metric = |word: &&str| {
-        ["s3ep_", "kms_shim_", "envoy_server_", "envoy_http_down"].iter().any(|prefix| word.starts_with(prefix))
+        ["s3ep_", "kms_shim_", "envoy_server_", "envoy_http_down", "envoy_wasm_"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
             && !is_label(word)
     };
     words.filter(is_metric).map(str::to_owned).collect()

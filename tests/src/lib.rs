@@ -24,5 +24,6 @@ pub mod setup;
 pub mod shim;
 pub mod stack;
 pub mod store;
+pub mod trap;
 pub mod wasm;
 pub mod workspace;
