@@ -4,15 +4,16 @@
 #
 #     tests/compose.sh
 #
-# Needs bash, curl, and Docker with Compose v2 and the base images, or a registry to pull them from. Where these are missing
-# it says so and succeeds, or fails with S3EP_REQUIRE_DOCKER=1, which is for CI.
+# Needs bash, curl, Python 3, and Docker with Compose v2 and the base images, or a registry to pull them from. Where these
+# are missing it says so and succeeds, or fails with S3EP_REQUIRE_DOCKER=1, which is for CI. Where only Prometheus's or
+# Grafana's image is missing, it goes on without.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COMPOSE_PROJECT_NAME="s3ep-test-$$"
-export S3EP_PORT=0         # a free one
-export DOCKER_BUILDKIT=1   # the default since Docker 23
+export S3EP_PORT=0 S3EP_GRAFANA_PORT=0   # free ones
+export DOCKER_BUILDKIT=1                 # the default since Docker 23
 filter_image="$COMPOSE_PROJECT_NAME-filter"
 
 say() { printf '\n==> %s\n' "$*"; }
@@ -29,15 +30,34 @@ skip() {
 
 require_docker() {
   command -v curl > /dev/null || skip "there is no curl"
+  command -v python3 > /dev/null || skip "there is no python3"
   command -v docker > /dev/null || skip "there is no docker"
   docker info > /dev/null 2>&1 || skip "no Docker engine answers"
   docker compose version > /dev/null 2>&1 || skip "there is no Docker Compose v2"
   local images image
-  mapfile -t images < <(sed -nE 's/^FROM ([^ ]+:[^ ]+).*/\1/p; s/^ +image: (.+)/\1/p' \
-    ./*/Dockerfile docker-compose.yml | sort -u)
+  mapfile -t images < <(sed -nE 's/^FROM ([^ ]+:[^ ]+).*/\1/p' ./*/Dockerfile; docker compose config --images | grep :)
   for image in "${images[@]}"; do
-    docker image inspect "$image" > /dev/null 2>&1 || docker pull --quiet "$image" || skip "there is no image $image"
+    has_image "$image" || skip "there is no image $image"
   done
+}
+
+has_image() {
+  docker image inspect "$1" > /dev/null 2>&1 || docker pull --quiet "$1" 2> /dev/null
+}
+
+# The image of a service of the profile `monitoring`.
+image_of() {
+  docker compose --profile monitoring config --format json | python3 -c "import json, sys; print(json.load(sys.stdin)['services']['$1']['image'])"
+}
+
+# Whether this service's image is there. Where Docker is required, so is all of it.
+can_run() {
+  local image
+  image="$(image_of "$1")"
+  has_image "$image" && return
+  [ "${S3EP_REQUIRE_DOCKER:-0}" = 0 ] || fail "there is no image $image"
+  printf '\n!!! There is no image %s: %s is UNTESTED.\n' "$image" "$1" >&2
+  return 1
 }
 
 clean_up() {
@@ -46,7 +66,7 @@ clean_up() {
   if [ "$status" != 0 ]; then
     docker compose logs --no-color --tail 50 >&2 || true
   fi
-  docker compose down --volumes --remove-orphans --rmi local > /dev/null 2>&1 || true
+  docker compose --profile monitoring down --volumes --remove-orphans --rmi local > /dev/null 2>&1 || true
   docker image rm --force "$filter_image" > /dev/null 2>&1 || true
   rm -rf "$scratch"
   exit "$status"
@@ -63,7 +83,14 @@ request() {
 s3() {
   local secret
   secret="$(docker compose exec -T envoy sed -n 's/^aws_secret_access_key = //p' /secrets/client/credentials)"
-  request "$@" --fail --aws-sigv4 aws:amz:us-east-1:s3 --user "S3EP:$secret" --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD'
+  signed_with "$secret" "$@" --fail
+}
+
+# The same with another secret, $1.
+signed_with() {
+  local secret="$1"
+  shift
+  request "$@" --aws-sigv4 aws:amz:us-east-1:s3 --user "S3EP:$secret" --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD'
 }
 
 reads_back() {
@@ -93,7 +120,7 @@ strangers_stay_out() {
   local status
   status="$(request /demo/object --output /dev/null --write-out '%{http_code}')"
   [ "$status" = 403 ] || fail "an unsigned request is answered with $status"
-  status="$(request /demo/object --aws-sigv4 aws:amz:us-east-1:s3 --user S3EP:wrong --output /dev/null --write-out '%{http_code}')"
+  status="$(signed_with wrong /demo/object --output /dev/null --write-out '%{http_code}')"
   [ "$status" = 403 ] || fail "a request signed with another secret is answered with $status"
 }
 
@@ -117,7 +144,7 @@ survives_restarts() {
 }
 
 containers_are_confined() {
-  say "containers are confined, and only Envoy's port is published, on loopback"
+  say "containers are confined, and only Envoy's and Grafana's ports are published, on loopback"
   local container name confinement ports
   for container in $(docker compose ps --all --quiet); do
     name="$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}}' "$container")"
@@ -126,10 +153,57 @@ containers_are_confined() {
     [ "$confinement" = "65532:65532 true [ALL] [no-new-privileges:true]" ] || fail "$name is not confined: $confinement"
     ports="$(docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}} {{end}}{{end}}' "$container")"
     case "$name:$ports" in
-      envoy:"127.0.0.1 " | init: | kms-shim: | s3:) ;;
+      envoy:"127.0.0.1 " | grafana:"127.0.0.1 " | init: | kms-shim: | prometheus: | s3:) ;;
       *) fail "$name publishes a port on '$ports'" ;;
     esac
   done
+}
+
+# What Prometheus answers, as JSON.
+prometheus() {
+  docker compose exec -T prometheus wget -q -O - "http://127.0.0.1:9090/api/v1/$1"
+}
+
+# Waits until Prometheus finds just the values $2 for the query $1.
+prometheus_finds() {
+  local query found
+  query="$(python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=""))' "$1")"
+  for _ in {1..60}; do
+    found="$(prometheus "query?query=$query" \
+      | python3 -c 'import json, sys; print(*(found["value"][1] for found in json.load(sys.stdin)["data"]["result"]))')"
+    [ "$found" != "$2" ] || return 0
+    sleep 1
+  done
+  fail "Prometheus finds '$found' instead of '$2' for $1"
+}
+
+prometheus_sees_metrics_alone() {
+  can_run prometheus || return 0
+  say "Prometheus sees the metrics of Envoy, filter and kms-shim, takes the rules, and sees nothing else"
+  docker compose up --detach --wait prometheus
+  prometheus_finds up "1 1"
+  s3 /demo/object --output /dev/null
+  prometheus_finds 'sum(s3ep_requests{s3ep_operation="GetObject"}) > bool 0' 1
+  prometheus_finds 'sum(s3ep_opened_bytes) > bool 0' 1
+  prometheus_finds 'count(kms_shim_build_info)' 1
+  prometheus rules | python3 -c 'import json, sys
+rules = [rule for group in json.load(sys.stdin)["data"]["groups"] for rule in group["rules"]]
+sys.exit(not rules or any(rule["lastError"] for rule in rules if "lastError" in rule))' || fail "Prometheus refuses the rules"
+  local url
+  for url in http://envoy:9901/stats http://envoy:9902/config_dump http://s3:9000/; do
+    ! docker compose exec -T prometheus wget -q -T 5 -O /dev/null "$url" 2> /dev/null || fail "Prometheus reaches $url"
+  done
+}
+
+grafana_has_the_dashboard() {
+  can_run grafana || return 0
+  say "Grafana shows the dashboard to whoever asks on loopback"
+  docker compose up --detach --wait grafana
+  local url
+  url="http://$(docker compose port grafana 3000)"
+  curl --silent --show-error --fail "$url/api/dashboards/uid/s3ep" | grep -q '"title":"S3EP"' || fail "Grafana has no dashboard"
+  curl --silent --show-error --fail "$url/api/datasources/proxy/uid/prometheus/api/v1/query?query=up" | grep -q '"success"' \
+    || fail "Grafana does not reach Prometheus"
 }
 
 # $1 is the service, $2 the folders of secrets that it must have.
@@ -182,6 +256,8 @@ object_is_sealed
 strangers_stay_out
 tampering_is_seen
 survives_restarts
+prometheus_sees_metrics_alone
+grafana_has_the_dashboard
 containers_are_confined
 secrets_stay_in_their_files
 filter_image_has_the_wasm_alone
