@@ -1,38 +1,58 @@
 //! The filter's VM traps in the middle of everything, and Envoy makes a new one.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::at_rest::AtRest;
+use e2e::at_rest::{AtRest, MAGIC, shows};
+use e2e::client::Endpoint;
 use e2e::plaintext::random;
 use e2e::setup::Setup;
 use e2e::stack::{Builder, Mode, Stack};
 use e2e::store::Store;
 use e2e::trap::set_trap;
-use e2e::workspace::run_dir;
+use e2e::workspace::{root, run_dir};
+use serde_json::json;
 
 use super::half_an_upload;
-use crate::stacks::{LogsOnPanic, setup};
+use super::relay::Relay;
+use crate::stacks::setup;
 
-/// What the VM traps in.
-const TRAP: &str = "GetObjectAttributes$u20$as$u20$s3ep_core..exchange..Role$GT$12request_head";
+/// Asking for an object's attributes.
+const ATTRIBUTES: &str = "GetObjectAttributes$u20$as$u20$s3ep_core..exchange..Role$GT$12request_head";
+/// The end of every upload's body, in the window that completes it: all other segments are with the store by then.
+const END_OF_UPLOAD: &str = "8checksum9Checksums6verify";
 /// How long Envoy may go without a new VM: it makes at most one in a second or so.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a test on a stack with one worker, whose VM traps when it is asked for an object's attributes.
 fn on_a_trapping_stack(test: impl FnOnce(&Stack)) {
+    on_a_stack_that_traps_in(ATTRIBUTES, |builder| builder, |stack, _| test(stack));
+}
+
+/// The same with another trap and changes. The relay sees what Envoy sends to the store, and what is sent straight to it.
+fn on_a_stack_that_traps_in(
+    trap: &str,
+    change: impl FnOnce(Builder<'_>) -> Builder<'_>,
+    test: impl FnOnce(&mut Stack, &Relay),
+) {
     let folder = run_dir().unwrap();
     let wasm = folder.path().join("trapping.wasm");
-    set_trap(&setup().wasm, TRAP, &wasm).unwrap();
+    set_trap(&setup().wasm, trap, &wasm).unwrap();
     let setup = Setup { wasm, shim: setup().shim.clone(), envoy: setup().envoy.clone() };
-    let builder = Builder::new(&setup).unwrap().workers(1);
-    let store = Store::embedded(&builder.folder()).unwrap();
-    let stack = builder.start(store, Mode::Envelope).unwrap();
-    let _logs = LogsOnPanic(&stack);
-    test(&stack);
+    let builder = change(Builder::new(&setup).unwrap().workers(1));
+    let store = Store::embedded(&builder.folder()).unwrap().endpoint;
+    let relay = Relay::to(store.authority());
+    let store = Store::at(Endpoint { url: format!("http://{}", relay.address), ..store });
+    let mut stack = builder.start(store, Mode::Envelope).unwrap();
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&mut stack, &relay))) {
+        eprintln!("{}", stack.log_tails());
+        resume_unwind(panic);
+    }
 }
 
 /// Makes the VM trap, and sees to it that the client hears of it.
@@ -54,6 +74,15 @@ fn wait_for_a_new_vm(stack: &Stack) {
 
 fn stat(stack: &Stack, name: &str) -> u64 {
     stack.envoy.stat(&format!("wasm.s3ep.{name}")).unwrap()
+}
+
+/// Fails unless a counter has gone up that the alert for crashes looks at.
+fn assert_alert_sees_it(stack: &Stack) {
+    let alerts = fs::read_to_string(root().join("envoy/monitoring/alerts.yml")).unwrap();
+    let rule = alerts.split("- alert: ").find(|rule| rule.starts_with("S3EPCrashes\n")).unwrap();
+    let words = rule.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let counters: Vec<_> = words.filter_map(|word| word.strip_prefix("envoy_wasm_s3ep_")).collect();
+    assert!(counters.iter().map(|counter| stat(stack, counter)).sum::<u64>() > 0, "{counters:?}");
 }
 
 #[test]
@@ -135,5 +164,96 @@ fn nothing_passes_in_clear_while_vms_trap_and_come_back() {
         wait_for_a_new_vm(stack);
         assert_eq!(stat(stack, "vm_reload_success"), TRAPS as u64);
         assert_eq!(stat(stack, "vm_reload_failure"), 0);
+        assert_alert_sees_it(stack);
+    });
+}
+
+#[test]
+fn an_upload_whose_own_window_traps_is_no_object_and_was_never_in_clear() {
+    on_a_stack_that_traps_in(
+        END_OF_UPLOAD,
+        |builder| builder,
+        |stack, relay| {
+            let body = random(1 << 20, 1);
+            for round in 0..3 {
+                relay.take_sent();
+                let put = stack.client.object("PUT", "faults/end").send(&body);
+                assert!(put.as_ref().is_err() || put.as_ref().is_ok_and(|put| put.status == 503), "{put:?}");
+                let sent = relay.take_sent();
+                // In the first round, the VM is old enough for the next request to get a new one. Later ones may be refused at once.
+                assert!(
+                    round > 0 || sent.windows(MAGIC.len()).any(|window| window == MAGIC),
+                    "the trap came too early"
+                );
+                assert!(!shows(&sent, &body), "plaintext on its way to the store");
+                assert_eq!(stack.direct.object("HEAD", "faults/end").send(&[]).unwrap().status, 404);
+            }
+        },
+    );
+}
+
+/// A new VM is not made for an hour, so that every request comes to one that has failed.
+fn without_a_new_vm(builder: Builder<'_>) -> Builder<'_> {
+    builder.connection_manager(|manager| {
+        let config = &mut manager["http_filters"][0]["typed_config"]["config"];
+        assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+        config["reload_config"] = json!({ "backoff": { "base_interval": "3600s" } });
+    })
+}
+
+#[test]
+fn nothing_at_all_passes_a_vm_that_has_failed() {
+    on_a_stack_that_traps_in(ATTRIBUTES, without_a_new_vm, |stack, relay| {
+        stack.client.put("faults/there", b"before").unwrap();
+        trap(stack);
+        relay.take_sent();
+        let body = random(300_000, 1);
+        let requests: [(&str, &str, &str, &[u8]); 10] = [
+            ("PUT", "faults/new", "", &body),
+            ("PUT", "faults/there", "", &body),
+            ("PUT", "faults/empty", "", b""),
+            ("PUT", "faults/part", "partNumber=1&uploadId=any", &body),
+            ("POST", "faults/parts", "uploads", b""),
+            ("POST", "faults/parts", "uploadId=any", b"<CompleteMultipartUpload/>"),
+            ("GET", "faults/there", "", b""),
+            ("HEAD", "faults/there", "", b""),
+            ("DELETE", "faults/there", "", b""),
+            ("PUT", "faults/tagged", "tagging", b"<Tagging/>"),
+        ];
+        for (method, object_key, query, body) in requests {
+            match stack.client.object(method, object_key).query(query).send(body) {
+                Ok(answer) => assert_eq!(answer.status, 503, "{method} {object_key}?{query}: {answer:?}"),
+                Err(error) => assert_eq!(method, "PUT", "only an upload can be cut off: {error:?}"),
+            }
+        }
+        assert_eq!(stack.client.bucket("GET", "list-type=2").send(&[]).unwrap().status, 503);
+        drop(half_an_upload(stack, "faults/half"));
+        assert_eq!(String::from_utf8_lossy(&relay.take_sent()), "", "the store heard of a request");
+        assert!(stat(stack, "vm_reload_backoff") > 10);
+        assert_alert_sees_it(stack);
+        assert_eq!(stat(stack, "vm_reload_success"), 0);
+    });
+}
+
+/// Envoy gives a stream up in which nothing has moved for a while.
+fn hasty(builder: Builder<'_>) -> Builder<'_> {
+    builder.connection_manager(|manager| manager["stream_idle_timeout"] = json!("3s"))
+}
+
+#[test]
+fn an_upload_that_waits_for_kms_shim_when_the_vm_traps_stores_nothing() {
+    on_a_stack_that_traps_in(ATTRIBUTES, hasty, |stack, relay| {
+        stack.shim.as_mut().unwrap().pause().unwrap();
+        let mut upload = half_an_upload(stack, "faults/waiting");
+        relay.take_sent();
+        trap(stack);
+        stack.shim.as_mut().unwrap().resume().unwrap();
+        let start = Instant::now();
+        let _ = upload.write_all(&random(1_000_000, 1)[500_000..]);
+        let mut answer = Vec::new();
+        let _ = upload.read_to_end(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
+        assert!(start.elapsed() < PATIENCE);
+        assert_eq!(String::from_utf8_lossy(&relay.take_sent()), "", "the store heard of the upload");
     });
 }
