@@ -114,7 +114,8 @@ fn serve(env_file: &Path, arguments: &[&str], folder: &Path) -> Process {
     demo
 }
 
-fn read_env_file(env_file: &Path) -> BTreeMap<String, String> {
+/// What a served demo says, in a file that only this user may read.
+pub fn read_env_file(env_file: &Path) -> BTreeMap<String, String> {
     assert_eq!(fs::metadata(env_file).unwrap().permissions().mode() & 0o777, 0o600, "it holds credentials");
     let text = fs::read_to_string(env_file).unwrap();
     let pairs = text.lines().map(|line| line.split_once('=').unwrap());

@@ -27,6 +27,7 @@ mod multipart;
 mod names;
 mod ranges;
 mod raw;
+mod readme;
 mod refusals;
 mod replicas;
 mod round_trip;
