@@ -86,7 +86,7 @@ fn raise_file_limit() -> Result<()> {
 }
 
 fn update_readme(tables: &str) -> Result<()> {
-    const BEGIN: &str = "<!-- Made by: cargo bench-e2e -- --update-readme -->\n";
+    const BEGIN: &str = "<!-- Made by: cargo bench-e2e --update-readme -->\n";
     const END: &str = "<!-- The end of what the measurements made -->";
     let file = root().join("README.md");
     let text = fs::read_to_string(&file)?;
