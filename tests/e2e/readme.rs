@@ -30,7 +30,7 @@ const ELSEWHERE: [(&str, &str); 13] = [
     (FUZZ, "needs a nightly compiler and cargo-fuzz. Below: target and dictionaries are there"),
     ("cargo build --release -p s3ep-cli", "takes minutes. The harness builds it in the development profile"),
     ("docker compose up --build", "tests/compose.sh"),
-    ("docker compose --profile monitoring up", "needs Docker. monitoring has its rules and metrics"),
+    ("docker compose --profile monitoring up", "tests/compose.sh"),
     ("docker build -f filter/Dockerfile -t REGISTRY/s3ep/filter:VERSION .", "tests/compose.sh"),
     ("envoy --mode validate", "envoy_config, stores and meshes"),
     ("python3 tests/s3_tests.py CHECKOUT", "needs a checkout of Ceph's suite, and half an hour"),
