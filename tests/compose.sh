@@ -189,10 +189,33 @@ prometheus_sees_metrics_alone() {
   prometheus rules | python3 -c 'import json, sys
 rules = [rule for group in json.load(sys.stdin)["data"]["groups"] for rule in group["rules"]]
 sys.exit(not rules or any(rule["lastError"] for rule in rules if "lastError" in rule))' || fail "Prometheus refuses the rules"
+  dashboard_queries_hold
   local url
-  for url in http://envoy:9901/stats http://envoy:9902/config_dump http://s3:9000/; do
+  for url in http://envoy:9901/stats http://envoy:9902/{stats,config_dump,kms-shim/readyz,stats/prometheus/} http://s3:9000/; do
     ! docker compose exec -T prometheus wget -q -T 5 -O /dev/null "$url" 2> /dev/null || fail "Prometheus reaches $url"
   done
+  # The paths that are open are open for reading alone.
+  for url in http://envoy:9902/{quitquitquit,stats/prometheus,kms-shim/metrics,kms-shim/v1/wrap}; do
+    ! docker compose exec -T prometheus wget -q -T 5 --post-data '' -O /dev/null "$url" 2> /dev/null \
+      || fail "Prometheus posts to $url"
+  done
+}
+
+# Asks every query of Grafana's dashboard of Prometheus itself, so that they are tried without Grafana, too.
+dashboard_queries_hold() {
+  local queries query
+  mapfile -t queries < <(python3 -c 'import json, urllib.parse
+for panel in json.load(open("envoy/monitoring/grafana/dashboards/s3ep.json"))["panels"]:
+    for target in panel.get("targets", []):
+        print(urllib.parse.quote(target["expr"].replace("$__rate_interval", "1m"), safe=""))')
+  [ "${#queries[@]}" -gt 10 ] || fail "the dashboard has ${#queries[@]} queries"
+  for query in "${queries[@]}"; do
+    prometheus "query?query=$query" | grep -q '"status":"success"' || fail "Prometheus refuses the dashboard's query $query"
+  done
+  # A rate takes two scrapes.
+  prometheus_finds 'count(sum(rate(s3ep_requests[1m])))' 1
+  prometheus_finds 'count(sum(rate(envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="s3"}[1m])))' 1
+  prometheus_finds 'count(sum(rate(kms_shim_requests_total[1m])))' 1
 }
 
 grafana_has_the_dashboard() {
