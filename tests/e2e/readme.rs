@@ -20,7 +20,7 @@ const FILES: [&str; 2] = ["README.md", "envoy/README.md"];
 const PROGRAMS: [&str; 7] = ["cargo", "curl", "docker", "envoy", "kms-shim", "python3", "s3ep"];
 
 /// What no test here runs as it stands, and why not, or what does.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("cargo demo", "demo::the_tour_holds_in_both_modes runs the binary"),
     ("cargo test", "it runs this"),
     ("cargo bench-wasm", "needs an idle machine. Below: the binary is there"),
@@ -29,6 +29,7 @@ const ELSEWHERE: [(&str, &str); 13] = [
     (".ci/run", "it runs this"),
     (FUZZ, "needs a nightly compiler and cargo-fuzz. Below: target and dictionaries are there"),
     ("cargo build --release -p s3ep-cli", "takes minutes. The harness builds it in the development profile"),
+    ("S3EP_SOAK=1000,600 cargo test -p e2e soak", "ten minutes. faults::soak is the same for nine seconds"),
     ("docker compose up --build", "tests/compose.sh"),
     ("docker compose --profile monitoring up", "tests/compose.sh"),
     ("docker build -f filter/Dockerfile -t REGISTRY/s3ep/filter:VERSION .", "tests/compose.sh"),
