@@ -44,30 +44,25 @@ pub fn with_keys(stack: &Stack, arguments: &[&str]) -> Result<Command> {
 
 /// s3ep with a store and without keys.
 pub fn keyless(store: &Endpoint) -> Result<Command> {
-    let mut command = Command::new(program()?);
-    command
-        .env_clear()
-        .env("AWS_ENDPOINT_URL", &store.url)
-        .env("AWS_ACCESS_KEY_ID", &store.access_key)
-        .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
-        .env("AWS_REGION", &store.region);
-    Ok(command)
+    at_store(store, "AWS_ENDPOINT_URL", "AWS")
 }
 
 /// s3ep with a stack's store and the keys of a KMS. The store's credentials are not those of AWS, which may be the KMS's.
 pub fn with_kms(stack: &Stack, kms: &dyn Kms, keks: &[String], arguments: &[&str]) -> Result<Command> {
-    let store = &stack.direct.endpoint;
+    let mut command = at_store(&stack.direct.endpoint, "S3EP_STORE_URL", "S3EP_STORE")?;
+    command.envs(kms.environment(&stack.folder())?).args(arguments).arg("--kek-uri").arg(keks.join(","));
+    Ok(command)
+}
+
+/// s3ep with a store in its environment: the URL in this variable, and the rest in those of this family.
+fn at_store(store: &Endpoint, url: &str, family: &str) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
         .env_clear()
-        .env("S3EP_STORE_URL", &store.url)
-        .env("S3EP_STORE_ACCESS_KEY_ID", &store.access_key)
-        .env("S3EP_STORE_SECRET_ACCESS_KEY", &store.secret_key)
-        .env("S3EP_STORE_REGION", &store.region)
-        .envs(kms.environment(&stack.folder())?)
-        .args(arguments)
-        .arg("--kek-uri")
-        .arg(keks.join(","));
+        .env(url, &store.url)
+        .env(format!("{family}_ACCESS_KEY_ID"), &store.access_key)
+        .env(format!("{family}_SECRET_ACCESS_KEY"), &store.secret_key)
+        .env(format!("{family}_REGION"), &store.region);
     Ok(command)
 }
 
