@@ -3,16 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use e2e::at_rest::AtRest;
 use e2e::envoy_binary::on_path;
 use e2e::plaintext::random;
 use e2e::process::run;
+use e2e::python::environment;
 use e2e::stack::{Mode, Stack};
 use e2e::store::StoreKind;
-use e2e::workspace::root;
-use serde_json::Value;
+use e2e::workspace::{root, run_dir};
+use serde_json::{Value, json};
 
 use crate::stacks;
 
@@ -106,6 +108,24 @@ fn the_admin_interface_stays_shut() {
     }
     let posted = ureq::post(format!("{}/stats/prometheus", stack.envoy.metrics_url)).send_empty();
     assert!(matches!(posted, Err(ureq::Error::StatusCode(404))), "{posted:?}");
+}
+
+#[test]
+fn grafana_knows_all_that_the_dashboard_is_made_of() {
+    let python = environment("monitoring", "tests/e2e/monitoring/requirements.txt").unwrap().join("python");
+    let check = |file: &Path| {
+        run(Command::new(&python).arg(root().join("tests/e2e/monitoring/dashboard.py")).arg(file))
+    };
+    let dashboard = root().join(FOLDER).join("grafana/dashboards/s3ep.json");
+    check(&dashboard).unwrap();
+
+    let mut mistyped: Value = serde_json::from_slice(&fs::read(&dashboard).unwrap()).unwrap();
+    mistyped["panels"][0]["fieldConfig"]["defaults"]["untis"] = json!("short");
+    let folder = run_dir().unwrap();
+    let file = folder.path().join("mistyped.json");
+    fs::write(&file, mistyped.to_string()).unwrap();
+    let error = check(&file).unwrap_err();
+    assert!(format!("{error:#}").contains("panels[0].fieldConfig.defaults.untis"), "{error:#}");
 }
 
 #[test]
