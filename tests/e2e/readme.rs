@@ -2,14 +2,16 @@
 
 use std::env;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
 use e2e::at_rest::MAGIC;
 use e2e::client::{Endpoint, S3Client};
 use e2e::process::{Process, run};
+use e2e::store::Store;
 use e2e::wasm::build_s3ep;
-use e2e::workspace::root;
+use e2e::workspace::{root, target_dir};
 use tempfile::TempDir;
 
 use crate::demo::read_env_file;
@@ -68,10 +70,11 @@ fn is_elsewhere(command: &str) -> bool {
 
 /// A shell in this folder, with our programs on its path, that stops at the first command that fails.
 fn shell(folder: &Path, script: &str) -> Command {
-    let programs = setup().shim.parent().unwrap().display().to_string();
-    let path = env::var("PATH").unwrap();
+    let path = env::var_os("PATH").unwrap();
+    let programs = [&setup().shim, &setup().envoy].map(|program| program.parent().unwrap().to_owned());
+    let path = env::join_paths(programs.into_iter().chain(env::split_paths(&path))).unwrap();
     let mut command = Command::new("sh");
-    command.current_dir(folder).env("PATH", format!("{programs}:{path}")).args(["-euc", script]);
+    command.current_dir(folder).env("PATH", path).args(["-euc", script]);
     command
 }
 
@@ -90,6 +93,7 @@ fn every_command_in_a_block_is_run_or_has_a_reason() {
             let lines: Vec<_> = block.into_iter().filter(|line| !is_elsewhere(command(line))).collect();
             match lines.first().map_or("", |line| command(line)) {
                 "" => {}
+                _ if lines.iter().any(|line| line.starts_with("envoy ")) => quick_start(&lines.join("\n")),
                 serve if serve.starts_with("cargo demo -- --serve") => {
                     assert_eq!(lines.len(), 1, "{file}: {lines:?}");
                     let client = blocks(&text).into_iter().find(|block| block[0].starts_with("set -a"));
@@ -106,6 +110,28 @@ fn every_command_in_a_block_is_run_or_has_a_reason() {
             }
         }
     }
+}
+
+/// The filter in an Envoy of its own, with other addresses than those that the README and the file give.
+fn quick_start(script: &str) {
+    let folder = folder_in_workspace();
+    let body = text("README.md");
+    fs::write(folder.path().join("README.md"), &body).unwrap();
+    let store = Store::embedded(folder.path()).unwrap().endpoint;
+    let (_, store_port) = store.authority().rsplit_once(':').unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let moved = |text: &str| {
+        let target = format!("{}/", target_dir().unwrap().display());
+        text.replace("9000", store_port).replace("10000", &port).replace("target/", &target)
+    };
+    fs::create_dir(folder.path().join("envoy")).unwrap();
+    fs::write(folder.path().join("envoy/quickstart.yaml"), moved(&text("envoy/quickstart.yaml"))).unwrap();
+
+    let mut shell = shell(folder.path(), &format!("trap 'kill $!' EXIT\n{}", moved(script)));
+    shell.env("AWS_ACCESS_KEY_ID", &store.access_key).env("AWS_SECRET_ACCESS_KEY", &store.secret_key);
+    let printed = run(shell.env_remove("AWS_SESSION_TOKEN")).unwrap().stdout;
+    let dump = printed.strip_prefix(body.as_bytes()).expect("the text again");
+    assert!(String::from_utf8_lossy(dump).starts_with("0000000   S   3   E   P"), "{}", String::from_utf8_lossy(dump));
 }
 
 /// The demo, as it is served, and what a client does in another shell.
