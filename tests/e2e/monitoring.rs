@@ -113,9 +113,8 @@ fn the_admin_interface_stays_shut() {
 #[test]
 fn grafana_knows_all_that_the_dashboard_is_made_of() {
     let python = environment("monitoring", "tests/e2e/monitoring/requirements.txt").unwrap().join("python");
-    let check = |file: &Path| {
-        run(Command::new(&python).arg(root().join("tests/e2e/monitoring/dashboard.py")).arg(file))
-    };
+    let check =
+        |file: &Path| run(Command::new(&python).arg(root().join("tests/e2e/monitoring/dashboard.py")).arg(file));
     let dashboard = root().join(FOLDER).join("grafana/dashboards/s3ep.json");
     check(&dashboard).unwrap();
 

@@ -312,6 +312,14 @@ impl Envoy {
         memory(self.process.pid(), "VmRSS:")
     }
 
+    /// What Envoy's allocator has handed out, in bytes: less than [`Self::memory`] by what it keeps for later, and by the memory
+    /// of wasm VMs, which comes from elsewhere.
+    pub fn allocated(&self) -> Result<u64> {
+        let text = ureq::get(format!("{}/memory", self.admin_url)).call()?.body_mut().read_to_string()?;
+        let memory: Value = serde_json::from_str(&text)?;
+        Ok(memory["allocated"].as_str().context("no `allocated`")?.parse()?)
+    }
+
     /// The processor time that Envoy has taken so far (`utime` and `stime` of proc(5)), to a hundredth of a second.
     pub fn processor_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
