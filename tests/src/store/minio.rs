@@ -9,15 +9,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use ureq::Agent;
 
 use crate::client::{Endpoint, trusting};
-use crate::envoy_binary::on_path;
+use crate::go;
 use crate::pki::Identity;
-use crate::process::{Process, run};
+use crate::process::Process;
 use crate::shim::write_secret;
-use crate::workspace::{cache_dir, lock_cache};
 
 const MODULE: &str = "github.com/minio/minio";
 /// A commit's version: MinIO tags its releases in a way that Go does not take for versions.
@@ -28,21 +27,7 @@ const KMS_KEY: &str = "s3ep-test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The store's program, built on first use. None: there is no Go.
 pub fn binary() -> Result<Option<PathBuf>> {
-    let folder = cache_dir()?.join(format!("minio-{VERSION}"));
-    let program = folder.join("minio");
-    let _lock = lock_cache()?;
-    if !program.exists() {
-        if on_path("go").is_none() {
-            return Ok(None);
-        }
-        // `go install` moves the finished binary into place, so a half-built one is never taken for it.
-        run(Command::new("go")
-            .args(["install", &format!("{MODULE}@{VERSION}")])
-            .env("GOBIN", &folder)
-            .env("CGO_ENABLED", "0"))
-        .context("the full store could not be built (needs Go 1.21 or newer, which fetches the version it wants)")?;
-    }
-    Ok(Some(program))
+    go::program(MODULE, VERSION)
 }
 
 /// Where its certificate is looked for below its folder: without one it speaks plain HTTP.
