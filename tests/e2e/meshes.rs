@@ -1,5 +1,5 @@
-//! The manifests for Istio, Envoy Gateway and Kubernetes: against the schemas of their kinds, and what the two meshes make of
-//! them against Envoy. Nothing here runs in a cluster.
+//! The manifests for Istio, Envoy Gateway and Kubernetes: against the schemas of their kinds, and what the two meshes
+//! make of them against Envoy. Nothing here runs in a cluster, but Envoy Gateway does run.
 
 mod envoy_gateway;
 mod istio;
@@ -76,12 +76,6 @@ fn the_check_finds_mistakes() {
 fn envoy_accepts_what_istio_makes() {
     let folder = tempfile::tempdir().unwrap();
     check_with_envoy(istio::configuration(&documents("envoy/istio/s3ep.yaml")), folder.path());
-}
-
-#[test]
-fn envoy_accepts_what_envoy_gateway_makes() {
-    let folder = tempfile::tempdir().unwrap();
-    check_with_envoy(envoy_gateway::configuration(&documents("envoy/gateway/s3ep.yaml")), folder.path());
 }
 
 /// The meshes' manifests repeat what the reference configuration and the stores' say.

@@ -1,29 +1,21 @@
-//! What Envoy Gateway makes of envoy/gateway/s3ep.yaml: after what its own tests of its translator expect
-//! (internal/xds/translator/testdata), with the patches applied as it applies them.
+//! envoy/gateway/s3ep.yaml, and what Envoy Gateway itself makes of it.
 
+mod manifests;
+mod names;
+mod registry;
+mod standalone;
+mod statuses;
+
+use e2e::at_rest::AtRest;
+use e2e::client::{Endpoint, Response, S3Client, trusting};
+use e2e::listing::sizes;
+use e2e::plaintext::random;
 use serde_json::{Value, json};
+use ureq::Agent;
 
-use super::{assert_clusters_are_there, manifest, wasm_filter};
-
-const NAMESPACE: &str = "s3ep";
-const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
-const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-
-/// An Envoy configuration with a listener, the clusters, and the filter.
-pub fn configuration(documents: &[Value]) -> Value {
-    let plugin = &manifest(documents, "EnvoyExtensionPolicy", "s3ep")["wasm"][0];
-    let mut resources = vec![(LISTENER, listener(plugin)), (CLUSTER, store(documents))];
-    for patch in patches(documents) {
-        apply(patch, &mut resources);
-    }
-    let of = |kind| resources.iter().filter(|(of, _)| *of == kind).map(|(_, resource)| resource.clone()).collect();
-    let (listeners, clusters): (Value, Value) = (of(LISTENER), of(CLUSTER));
-    assert_clusters_are_there(&plugin["config"], &clusters);
-    let manager = &listeners[0]["filter_chains"][0]["filters"][0]["typed_config"];
-    assert_eq!(manager["normalize_path"], false);
-    assert_eq!(manager["http_filters"][0]["typed_config"]["config"]["failure_policy"], "FAIL_RELOAD");
-    json!({ "static_resources": { "listeners": listeners, "clusters": clusters } })
-}
+use self::standalone::{Dump, Standalone};
+use super::{is_part, manifest, reference};
+use crate::stacks;
 
 /// What the EnvoyPatchPolicy puts in the place of the store's HTTP options.
 pub fn options_patch(documents: &[Value]) -> &Value {
@@ -36,107 +28,158 @@ pub fn local_reply_config(documents: &[Value]) -> &Value {
 }
 
 fn patched<'a>(documents: &'a [Value], path: &str) -> &'a Value {
-    &patches(documents).iter().find(|patch| patch["operation"]["path"] == path).unwrap()["operation"]["value"]
+    let patches = manifest(documents, "EnvoyPatchPolicy", "s3ep")["jsonPatches"].as_array().unwrap();
+    &patches.iter().find(|patch| patch["operation"]["path"] == path).unwrap()["operation"]["value"]
 }
 
-fn patches(documents: &[Value]) -> &[Value] {
-    manifest(documents, "EnvoyPatchPolicy", "s3ep")["jsonPatches"].as_array().unwrap()
-}
-
-/// Applies a JSON patch to the resource that it is for, or makes a new one.
-fn apply(patch: &Value, resources: &mut Vec<(&'static str, Value)>) {
-    let kind = [LISTENER, CLUSTER].into_iter().find(|kind| patch["type"] == *kind).unwrap();
-    let operation = &patch["operation"];
-    if operation["path"] == "" {
-        assert_eq!(operation["value"]["name"], patch["name"]);
-        resources.push((kind, operation["value"].clone()));
+#[test]
+fn envoy_gateway_runs_the_manifests() {
+    let Some(gateway) = Standalone::start().unwrap() else {
+        stacks::say("SKIPPED Envoy Gateway: there is no Go to build it and the full store with");
         return;
+    };
+    let _logs = LogsOnPanic(&gateway);
+    statuses::check(&gateway);
+    configuration(&gateway);
+    requests(&gateway);
+    access_log(&gateway);
+    no_image(&gateway);
+    no_filter(&gateway);
+}
+
+/// What has come to Envoy.
+fn configuration(gateway: &Standalone) {
+    let dump = gateway.configuration();
+    let manager = connection_manager(&dump);
+    let expected = super::connection_manager(&reference());
+    for field in [
+        "http2_protocol_options",
+        "local_reply_config",
+        "normalize_path",
+        "path_with_escaped_slashes_action",
+        "preserve_external_request_id",
+        "request_headers_timeout",
+        "server_header_transformation",
+        "stream_idle_timeout",
+        "use_remote_address",
+    ] {
+        assert!(is_part(&expected[field], &manager[field]), "{field}: {}", manager[field]);
     }
-    let named = |(of, resource): &&mut (&str, Value)| *of == kind && resource["name"] == patch["name"];
-    let (_, resource) = resources.iter_mut().find(named).unwrap_or_else(|| panic!("no {}", patch["name"]));
-    let path = pointer(operation, resource);
-    let (parent, field) = path.rsplit_once('/').unwrap();
-    let parent = resource.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
-    let before = parent.as_object_mut().unwrap().insert(field.to_owned(), operation["value"].clone());
-    // `replace` needs something to replace, while `add` does either.
-    assert!(before.is_some() || operation["op"] == "add", "{path}");
-}
+    assert_eq!(log_format(manager), log_format(&expected));
+    // What is not there is off.
+    assert_eq!(manager["merge_slashes"], Value::Null);
+    assert_eq!(manager["request_timeout"], "0s");
 
-/// The place that a patch is for. Of JSONPath, what envoy/gateway/s3ep.yaml uses.
-fn pointer(operation: &Value, resource: &Value) -> String {
-    let path = operation["path"].as_str().unwrap();
-    let Some(json_path) = operation["jsonPath"].as_str() else { return path.to_owned() };
-    let filters = "/filter_chains/0/filters/0/typed_config/http_filters";
-    let name = json_path.strip_prefix("$.filter_chains[0].filters[0].typed_config.http_filters[?(@.name=='").unwrap();
-    let name = name.strip_suffix("')].typed_config.config").unwrap();
-    let mut known = resource.pointer(filters).unwrap().as_array().unwrap().iter();
-    let index = known.position(|filter| filter["name"] == name).unwrap_or_else(|| panic!("no {name}"));
-    format!("{filters}/{index}/typed_config/config{path}")
-}
+    let filters = manager["http_filters"].as_array().unwrap();
+    assert_eq!(filters.len(), 2, "{filters:?}");
+    assert_eq!(filters[0]["typed_config"]["config"]["name"], "s3ep");
+    assert_eq!(filters[0]["typed_config"]["config"]["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(filters[1]["name"], "envoy.filters.http.router");
 
-fn listener(plugin: &Value) -> Value {
-    let name = format!("envoy.filters.http.wasm/envoyextensionpolicy/{NAMESPACE}/s3ep/wasm/0");
-    assert_eq!(plugin["failOpen"], false);
-    let mut filter = wasm_filter(&name, &plugin["config"], &plugin["env"]["hostKeys"]);
+    let route = first_route(&dump);
+    assert_eq!(route["route"]["cluster"], "httproute/s3ep/s3ep/rule/0");
+    assert_eq!(route["route"]["timeout"], "0s");
+    assert_eq!(route["route"]["retry_policy"], Value::Null);
+    assert_eq!(route["route"]["upgrade_configs"], Value::Null);
+    let removed = json!(["x-forwarded-for", "x-forwarded-proto", "x-envoy-external-address"]);
+    assert_eq!(route["request_headers_to_remove"], removed);
     // The filter is there for all routes, and in force for those that ask for it.
-    filter["disabled"] = json!(true);
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "https-10443",
-        "normalize_path": true,
-        "http_filters": [filter, {
-            "name": "envoy.filters.http.router",
-            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-        }],
-        "route_config": { "virtual_hosts": [{ "name": "s3", "domains": ["s3.example.com"], "routes": [{
-            "match": { "prefix": "/" },
-            "route": { "cluster": store_name(), "timeout": "0s" },
-            "typed_per_filter_config": {
-                name: { "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {} },
-            },
-        }] }] },
+    assert_eq!(filters[0]["disabled"], true);
+    let here = &route["typed_per_filter_config"][filters[0]["name"].as_str().unwrap()];
+    assert!(here.is_object() && here["disabled"] != true, "{here}");
+
+    let store = dump.cluster("httproute/s3ep/s3ep/rule/0");
+    assert_eq!(store["connect_timeout"], "5s");
+    assert_eq!(store["per_connection_buffer_limit_bytes"], 262_144);
+    dump.cluster("kms_shim");
+}
+
+fn connection_manager(dump: &Dump) -> &Value {
+    &dump.listener("s3ep/s3ep/https")["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+fn first_route(dump: &Dump) -> &Value {
+    &dump.route("s3ep/s3ep/https")["virtual_hosts"][0]["routes"][0]
+}
+
+fn log_format(manager: &Value) -> &str {
+    let format = &manager["access_log"][0]["typed_config"]["log_format"];
+    format["text_format_source"]["inline_string"].as_str().unwrap_or_else(|| panic!("{format}"))
+}
+
+fn requests(gateway: &Standalone) {
+    let client = &gateway.client;
+    let plaintext = random(200_000, 1);
+    let object_key = "gateway/an object";
+    client.put(object_key, &plaintext).unwrap();
+    assert!(client.get(object_key).unwrap().body == plaintext);
+    let range = client.object("GET", object_key).header("range", "bytes=65000-66000").send(&[]).unwrap();
+    assert!(range.expect(206).unwrap().body == plaintext[65_000..=66_000]);
+    assert_eq!(sizes(client, "list-type=2").unwrap(), [(object_key.to_owned(), 200_000)]);
+    AtRest::read(&gateway.direct, object_key).unwrap().check_sealed(&plaintext).unwrap();
+
+    let unsigned =
+        Agent::config_builder().tls_config(trusting(client.endpoint.ca.as_deref())).http_status_as_error(false);
+    let url = format!("{}{}", client.endpoint.url, client.object_path(object_key));
+    assert_eq!(unsigned.build().new_agent().get(url).call().unwrap().status(), 403);
+    let endpoint = Endpoint { secret_key: "another".to_owned(), ..client.endpoint.clone() };
+    let stranger = S3Client::new(endpoint, &client.bucket);
+    let refused = |answer: Response| answer.expect(403).unwrap().error_code().unwrap();
+    assert_eq!(refused(stranger.object("GET", object_key).send(&[]).unwrap()), "SignatureDoesNotMatch");
+    assert_eq!(refused(stranger.object("PUT", "refused").send(b"plaintext").unwrap()), "SignatureDoesNotMatch");
+    gateway.direct.object("HEAD", "refused").send(&[]).unwrap().expect(404).unwrap();
+    // The store hears the path that was signed, whatever it thinks of it.
+    for object_key in ["gateway//object", "gateway/./object", "gateway/a/../object"] {
+        let answer = client.object("GET", object_key).send(&[]).unwrap();
+        assert!(matches!(answer.status, 400 | 404), "{object_key}: {}", answer.status);
+        let resource = format!("<Resource>{}</Resource>", client.object_path(object_key));
+        assert!(String::from_utf8_lossy(&answer.body).contains(&resource), "{answer:?}");
+    }
+}
+
+fn access_log(gateway: &Standalone) {
+    let call = gateway.client.object("GET", "logged").query("X-Amz-Signature=5ec7e7");
+    assert!((400..500).contains(&call.send(&[]).unwrap().status));
+    let log = gateway.log_with(&format!("GET {} HTTP/1.1", gateway.client.object_path("logged")));
+    assert!(!log.contains("5ec7e7"), "a signature is in the log");
+    assert!(log.contains("s3ep=GetObject"), "the filter's fields are not in the log");
+}
+
+/// An image that cannot be pulled does not make way for plaintext.
+fn no_image(gateway: &Standalone) {
+    let change = |documents: &mut Vec<Value>| {
+        let policy = documents.iter_mut().find(|document| document["kind"] == "EnvoyExtensionPolicy").unwrap();
+        let url = &mut policy["spec"]["wasm"][0]["code"]["image"]["url"];
+        *url = json!(url.as_str().unwrap().replace(":0.1.0", ":0.2.0"));
+    };
+    gateway.change(change, |dump| !first_route(dump)["direct_response"].is_null());
+    nothing_is_stored(gateway, "no image", 500);
+}
+
+/// Nor does an EnvoyExtensionPolicy that somebody has deleted: what still has a client's signature is not signed anew.
+fn no_filter(gateway: &Standalone) {
+    let change = |documents: &mut Vec<Value>| documents.retain(|document| document["kind"] != "EnvoyExtensionPolicy");
+    gateway.change(change, |dump| {
+        let filters = connection_manager(dump)["http_filters"].as_array().unwrap();
+        filters.len() == 1 && first_route(dump)["direct_response"].is_null()
     });
-    json!({
-        "name": format!("{NAMESPACE}/s3ep/https"),
-        "address": { "socket_address": { "address": "127.0.0.1", "port_value": 10443 } },
-        "filter_chains": [{
-            "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
-        }],
-    })
+    let answer = nothing_is_stored(gateway, "no filter", 503);
+    assert!(String::from_utf8_lossy(&answer.body).contains("The s3ep filter is missing."), "{answer:?}");
 }
 
-fn store_name() -> String {
-    format!("httproute/{NAMESPACE}/s3ep/rule/0")
+fn nothing_is_stored(gateway: &Standalone, object_key: &str, status: u16) -> Response {
+    let answer = gateway.client.object("PUT", object_key).send(b"plaintext").unwrap().expect(status).unwrap();
+    gateway.direct.object("HEAD", object_key).send(&[]).unwrap().expect(404).unwrap();
+    answer
 }
 
-/// The store's cluster, of the Backend and the BackendTLSPolicy.
-fn store(documents: &[Value]) -> Value {
-    let fqdn = &manifest(documents, "Backend", "s3")["endpoints"][0]["fqdn"];
-    let validation = &manifest(documents, "BackendTLSPolicy", "s3")["validation"];
-    assert_eq!(validation["wellKnownCACertificates"], "System");
-    json!({
-        "name": store_name(),
-        "type": "STRICT_DNS",
-        "load_assignment": {
-            "cluster_name": store_name(),
-            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": {
-                "address": fqdn["hostname"], "port_value": fqdn["port"],
-            } } } }] }],
-        },
-        "transport_socket": {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": validation["hostname"],
-                "common_tls_context": {
-                    "validation_context": {
-                        "trusted_ca": { "filename": "/etc/ssl/certs/ca-certificates.crt" },
-                        "match_typed_subject_alt_names": [
-                            { "san_type": "DNS", "matcher": { "exact": validation["hostname"] } },
-                        ],
-                    },
-                },
-            },
-        },
-    })
+/// Shows what all have logged if the test fails.
+struct LogsOnPanic<'a>(&'a Standalone);
+
+impl Drop for LogsOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0.log_tails());
+        }
+    }
 }

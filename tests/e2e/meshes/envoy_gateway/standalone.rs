@@ -1,0 +1,277 @@
+//! Envoy Gateway without Kubernetes: it reads the manifests from a folder, and runs Envoy as a process on this machine
+//! (https://gateway.envoyproxy.io/docs/tasks/operations/standalone-deployment-mode/).
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::client::{Endpoint, S3Client};
+use e2e::go;
+use e2e::pki::{Ca, Identity};
+use e2e::process::{Process, run};
+use e2e::shim::{Shim, ShimOptions, random_hex, write_secret};
+use e2e::stack::BUCKET;
+use e2e::store::Store;
+use e2e::workspace::run_dir;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::manifests::Places;
+use super::{names, registry};
+use crate::stacks::{full_store, setup};
+
+const PACKAGE: &str = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
+const VERSION: &str = "v1.9.1";
+/// Who takes care of a GatewayClass.
+pub const CONTROLLER: &str = "gateway.envoyproxy.io/gatewayclass-controller";
+/// Ports that Envoy Gateway and its Envoy take, and that nothing can change: health, xDS, Wasm, readiness.
+const PORTS: [u16; 4] = [8081, 18000, 18002, 19003];
+
+/// The folder that Envoy Gateway watches.
+const RESOURCES: &str = "resources";
+
+/// The hosts of the manifests.
+const STORE: &str = "s3.eu-central-1.amazonaws.com";
+const SHIM: &str = "kms-shim.s3ep.svc.cluster.local";
+
+/// Envoy Gateway with its Envoy, a store, and kms-shim.
+pub struct Standalone {
+    /// Through Envoy.
+    pub client: S3Client,
+    /// Straight to the store.
+    pub direct: S3Client,
+    admin_url: String,
+    process: Process,
+    shim: Shim,
+    store: Store,
+    places: Places,
+    folder: TempDir,
+}
+
+impl Standalone {
+    /// Starts all of it. None: there is no Go.
+    pub fn start() -> Result<Option<Self>> {
+        let (Some(program), Some(store_program)) = (go::program(PACKAGE, VERSION)?, full_store()) else {
+            return Ok(None);
+        };
+        let run_dir = run_dir()?;
+        let folder = run_dir.path();
+        let ca = Ca::generate();
+        let ca_file = ca.write_as(folder, "ca");
+        let store_identity = Identity::for_names(&ca, &[STORE, "127.0.0.1"]);
+        let store = Store::full_with_tls(store_program, folder, &store_identity, ca_file.clone())?;
+        let shim = start_shim(&ca, folder)?;
+        let places = Places {
+            gateway: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            store: port(store.endpoint.authority())?,
+            shim: port(&shim.address)?,
+            registry: registry::serve(&setup().wasm, folder)?,
+            names: names::serve()?,
+            ca: ca.pem(),
+            ca_file: ca_file.clone(),
+            credentials: credentials(&store.endpoint, folder)?,
+            identity: Identity::new(&ca, "localhost"),
+            control_plane: control_plane(&program, folder)?,
+        };
+        let client = Endpoint {
+            ca: Some(ca_file),
+            ..Endpoint::new(format!("https://localhost:{}", places.gateway), "S3EP".to_owned(), random_hex()?)
+        };
+        let configuration = write_configuration(folder)?;
+        apply(&places.documents(), folder)?;
+        wait_for_ports()?;
+        let mut command = Command::new(&program);
+        command
+            // Envoy gets it from Envoy Gateway.
+            .env_clear()
+            .env("HOME", folder)
+            .env("S3EP_KMS_SHIM_TOKEN", &shim.token)
+            .env("S3EP_CLIENT_SECRET", &client.secret_key)
+            .args(["server", "--config-path"])
+            .arg(configuration);
+        let mut process = Process::spawn("envoy-gateway", command, folder.join("envoy-gateway.log"))?;
+        let admin_url = process.wait_until_ready(|| ready(folder))?;
+        let gateway = Self {
+            client: S3Client::new(client, BUCKET),
+            direct: S3Client::new(store.endpoint.clone(), BUCKET),
+            admin_url,
+            process,
+            shim,
+            store,
+            places,
+            folder: run_dir,
+        };
+        gateway.direct.bucket("PUT", "").send(&[])?.expect(200)?;
+        Ok(Some(gateway))
+    }
+
+    /// Applies the manifests with a change, and waits until Envoy's configuration is as expected.
+    pub fn change(&self, change: impl FnOnce(&mut Vec<Value>), is_expected: impl Fn(&Dump) -> bool) {
+        let mut documents = self.places.documents();
+        change(&mut documents);
+        apply(&documents, self.folder.path()).unwrap();
+        wait_until("Envoy with the change", || is_expected(&self.configuration()).then_some(()));
+    }
+
+    /// What Envoy has been told.
+    pub fn configuration(&self) -> Dump {
+        let text = ureq::get(format!("{}/config_dump", self.admin_url)).call().unwrap().body_mut().read_to_string();
+        Dump(serde_json::from_str(&text.unwrap()).unwrap())
+    }
+
+    /// What Envoy Gateway and Envoy have logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// What they have logged, once this is in it.
+    pub fn log_with(&self, expected: &str) -> String {
+        wait_until(expected, || Some(self.log()).filter(|log| log.contains(expected)))
+    }
+
+    /// The ends of all logs.
+    pub fn log_tails(&self) -> String {
+        self.process.log_tail() + &self.shim.log_tail() + &self.store.log_tail()
+    }
+}
+
+/// Envoy's configuration dump.
+pub struct Dump(Value);
+
+impl Dump {
+    /// A listener that is in service.
+    pub fn listener(&self, name: &str) -> &Value {
+        self.named(".ListenersConfigDump", "/dynamic_listeners", "/active_state/listener", name)
+    }
+
+    /// A table of routes.
+    pub fn route(&self, name: &str) -> &Value {
+        self.named(".RoutesConfigDump", "/dynamic_route_configs", "/route_config", name)
+    }
+
+    /// A cluster.
+    pub fn cluster(&self, name: &str) -> &Value {
+        self.named(".ClustersConfigDump", "/dynamic_active_clusters", "/cluster", name)
+    }
+
+    fn named(&self, kind: &str, list: &str, pointer: &str, name: &str) -> &Value {
+        let mut sections = self.0["configs"].as_array().unwrap().iter();
+        let section = sections.find(|section| section["@type"].as_str().unwrap().ends_with(kind)).unwrap();
+        let mut resources = section.pointer(list).and_then(Value::as_array).into_iter().flatten();
+        let found = resources.find_map(|it| it.pointer(pointer).filter(|resource| resource["name"] == name));
+        found.unwrap_or_else(|| panic!("{kind} has no {name}: {section}"))
+    }
+}
+
+fn start_shim(ca: &Ca, folder: &Path) -> Result<Shim> {
+    let [certificate, private_key] = Identity::new(ca, SHIM).write_as(folder, "shim");
+    let arguments = ["--tls-cert".into(), certificate.into(), "--tls-key".into(), private_key.into()];
+    Shim::start(&setup().shim, folder, &ShimOptions { arguments: arguments.into(), ..ShimOptions::default() })
+}
+
+/// The store's credentials, as the AWS CLI has them, in a folder of their own.
+fn credentials(store: &Endpoint, folder: &Path) -> Result<PathBuf> {
+    let folder = folder.join("store");
+    fs::create_dir(&folder)?;
+    let Endpoint { access_key, secret_key, .. } = store;
+    let text = format!("[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n");
+    write_secret(&folder.join("credentials"), &text)?;
+    Ok(folder)
+}
+
+/// Makes the certificates that Envoy Gateway and Envoy know each other by. Gives the folder with Envoy's.
+fn control_plane(program: &Path, folder: &Path) -> Result<PathBuf> {
+    let configuration = folder.join("config");
+    run(Command::new(program).args(["certgen", "--local", "--config-home"]).arg(&configuration))?;
+    Ok(configuration.join("certs/envoy"))
+}
+
+/// Puts the manifests where Envoy Gateway looks for them, in one step.
+fn apply(documents: &[Value], folder: &Path) -> Result<()> {
+    let beside = folder.join("s3ep.yaml");
+    let text: String = documents.iter().map(|document| format!("---\n{document}\n")).collect();
+    write_secret(&beside, &text)?;
+    Ok(fs::rename(beside, folder.join(RESOURCES).join("s3ep.yaml"))?)
+}
+
+/// Writes Envoy Gateway's own configuration.
+fn write_configuration(folder: &Path) -> Result<PathBuf> {
+    install_envoy(folder)?;
+    let resources = folder.join(RESOURCES);
+    fs::create_dir(&resources)?;
+    let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let configuration = json!({
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+        "kind": "EnvoyGateway",
+        "gateway": { "controllerName": CONTROLLER },
+        // As the manifests' head says.
+        "extensionApis": { "enableBackend": true, "enableEnvoyPatchPolicy": true },
+        "logging": { "encoder": "JSON" },
+        "admin": { "address": { "host": admin.ip(), "port": admin.port() } },
+        "telemetry": { "metrics": { "prometheus": { "disable": true } } },
+        "provider": { "type": "Custom", "custom": {
+            "resource": { "type": "File", "file": { "paths": [resources] } },
+            "infrastructure": { "type": "Host", "host": {
+                "configHome": folder.join("config"),
+                "dataHome": folder.join("data"),
+                "stateHome": folder.join("state"),
+                "runtimeDir": folder.join("run"),
+            } },
+        } },
+    });
+    let file = folder.join("envoy-gateway.json");
+    fs::write(&file, configuration.to_string())?;
+    Ok(file)
+}
+
+/// Puts our Envoy where Envoy Gateway looks before it downloads one.
+fn install_envoy(folder: &Path) -> Result<()> {
+    let version = "1.0.0";
+    fs::write(folder.join("config/envoy-version"), version)?;
+    let programs = folder.join("data/envoy-versions").join(version).join("bin");
+    fs::create_dir_all(&programs)?;
+    Ok(symlink(&setup().envoy, programs.join("envoy"))?)
+}
+
+/// The admin interface's URL, once clients' listener is there.
+fn ready(folder: &Path) -> Option<String> {
+    let mut runs = fs::read_dir(folder.join("run")).ok()?;
+    let address = fs::read_to_string(runs.next()?.ok()?.path().join("admin-address.txt")).ok()?;
+    let url = format!("http://{}", address.trim());
+    ureq::get(format!("{url}/ready")).call().ok()?;
+    let listeners = ureq::get(format!("{url}/listeners")).call().ok()?.body_mut().read_to_string().ok()?;
+    listeners.contains("s3ep/s3ep/https").then_some(url)
+}
+
+/// One Envoy Gateway at a time: another run of these tests may have one.
+fn wait_for_ports() -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(180);
+    for port in PORTS {
+        while let Err(error) = TcpListener::bind(("0.0.0.0", port)) {
+            ensure!(Instant::now() < deadline, "Envoy Gateway needs port {port}: {error}");
+            thread::sleep(Duration::from_millis(500));
+        }
+    }
+    Ok(())
+}
+
+/// Waits for what comes within seconds.
+pub fn wait_until<T>(what: &str, probe: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn port(authority: &str) -> Result<u16> {
+    Ok(authority.rsplit_once(':').context("no port")?.1.parse()?)
+}
