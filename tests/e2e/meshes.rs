@@ -91,6 +91,7 @@ fn what_is_written_twice_is_the_same() {
     assert_eq!(of_istio, of_gateway);
     assert_eq!(http_filters(of_istio)[1..], signed);
 
+    assert!(is_part(&envoy_gateway::bootstrap(manifest(&gateway, "EnvoyProxy", "s3ep")), &reference()));
     let reference = connection_manager(&reference());
     assert!(is_part(istio::connection_manager_patch(&istio), &reference));
     assert_eq!(envoy_gateway::local_reply_config(&gateway), &reference["local_reply_config"]);

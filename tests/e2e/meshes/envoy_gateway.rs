@@ -13,7 +13,7 @@ use e2e::plaintext::random;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use self::standalone::{Dump, Standalone};
+use self::standalone::{Dump, Standalone, wait_until};
 use super::{is_part, manifest, reference};
 use crate::stacks;
 
@@ -25,6 +25,12 @@ pub fn options_patch(documents: &[Value]) -> &Value {
 /// What it adds for failures that Envoy itself answers.
 pub fn local_reply_config(documents: &[Value]) -> &Value {
     patched(documents, "/filter_chains/0/filters/0/typed_config/local_reply_config")
+}
+
+/// What an EnvoyProxy adds to Envoy's own configuration.
+pub fn bootstrap(proxy: &Value) -> Value {
+    assert_eq!(proxy["bootstrap"]["type"], "Merge");
+    serde_saphyr::from_str(proxy["bootstrap"]["value"].as_str().unwrap()).unwrap()
 }
 
 fn patched<'a>(documents: &'a [Value], path: &str) -> &'a Value {
@@ -43,6 +49,7 @@ fn envoy_gateway_runs_the_manifests() {
     configuration(&gateway);
     requests(&gateway);
     access_log(&gateway);
+    metrics(&gateway);
     no_image(&gateway);
     no_filter(&gateway);
 }
@@ -143,6 +150,12 @@ fn access_log(gateway: &Standalone) {
     let log = gateway.log_with(&format!("GET {} HTTP/1.1", gateway.client.object_path("logged")));
     assert!(!log.contains("5ec7e7"), "a signature is in the log");
     assert!(log.contains("s3ep=GetObject"), "the filter's fields are not in the log");
+}
+
+fn metrics(gateway: &Standalone) {
+    // Workers' counts are merged now and then.
+    let line = "s3ep_requests{s3ep_operation=\"PutObject\"} 1";
+    wait_until(line, || gateway.prometheus().lines().find(|shown| *shown == line).map(drop));
 }
 
 /// An image that cannot be pulled does not make way for plaintext.

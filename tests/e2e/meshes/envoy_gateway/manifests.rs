@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use e2e::pki::Identity;
 use serde_json::{Value, json};
 
+use super::bootstrap;
 use super::standalone::CONTROLLER;
 use crate::meshes::read;
 
@@ -75,7 +76,8 @@ impl Places {
     /// Envoy takes all hosts for this machine. It shares no memory with others, which it would take for predecessors,
     /// and what it logs is soon to be seen.
     fn lead_names_here(&self, proxy: &mut Value) {
-        let resolver = json!({ "typed_dns_resolver_config": {
+        let mut bootstrap = bootstrap(proxy);
+        bootstrap["typed_dns_resolver_config"] = json!({
             "name": "envoy.network.dns_resolver.cares",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
@@ -83,8 +85,8 @@ impl Places {
                     "address": self.names.ip(), "port_value": self.names.port(),
                 } }],
             },
-        } });
-        proxy["bootstrap"] = json!({ "type": "Merge", "value": resolver.to_string() });
+        });
+        proxy["bootstrap"]["value"] = json!(bootstrap.to_string());
         proxy["extraArgs"] = json!(["--disable-hot-restart", "--file-flush-interval-msec", "100"]);
     }
 

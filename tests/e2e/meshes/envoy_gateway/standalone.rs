@@ -120,8 +120,16 @@ impl Standalone {
 
     /// What Envoy has been told.
     pub fn configuration(&self) -> Dump {
-        let text = ureq::get(format!("{}/config_dump", self.admin_url)).call().unwrap().body_mut().read_to_string();
-        Dump(serde_json::from_str(&text.unwrap()).unwrap())
+        Dump(serde_json::from_str(&self.admin("config_dump")).unwrap())
+    }
+
+    /// The filter's metrics.
+    pub fn prometheus(&self) -> String {
+        self.admin("stats/prometheus?filter=s3ep")
+    }
+
+    fn admin(&self, path: &str) -> String {
+        ureq::get(format!("{}/{path}", self.admin_url)).call().unwrap().body_mut().read_to_string().unwrap()
     }
 
     /// What Envoy Gateway and Envoy have logged.
