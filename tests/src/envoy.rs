@@ -243,6 +243,17 @@ pub fn validate(envoy: &Path, file: &Path, variables: &[(&str, &str)]) -> Result
 /// The variable that holds the client's secret access key.
 const CLIENT_SECRET: &str = "S3EP_CLIENT_SECRET";
 
+/// Parts of the memory that Envoy holds, in bytes. What is missing in the sum, its allocator keeps for later.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryParts {
+    /// All of it.
+    pub total: u64,
+    /// What the allocator has handed out.
+    pub allocated: u64,
+    /// What is not the allocator's: wasm VMs, and the program itself.
+    pub elsewhere: u64,
+}
+
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
@@ -312,12 +323,13 @@ impl Envoy {
         memory(self.process.pid(), "VmRSS:")
     }
 
-    /// What Envoy's allocator has handed out, in bytes: less than [`Self::memory`] by what it keeps for later, and by the memory
-    /// of wasm VMs, which comes from elsewhere.
-    pub fn allocated(&self) -> Result<u64> {
+    /// What the memory that Envoy holds is made of, as its admin interface says.
+    pub fn memory_parts(&self) -> Result<MemoryParts> {
         let text = ureq::get(format!("{}/memory", self.admin_url)).call()?.body_mut().read_to_string()?;
-        let memory: Value = serde_json::from_str(&text)?;
-        Ok(memory["allocated"].as_str().context("no `allocated`")?.parse()?)
+        let said: Value = serde_json::from_str(&text)?;
+        let bytes = |field: &str| Ok::<u64, anyhow::Error>(said[field].as_str().context("no such figure")?.parse()?);
+        let (total, allocated) = (self.memory()?, bytes("allocated")?);
+        Ok(MemoryParts { total, allocated, elsewhere: total.saturating_sub(bytes("total_physical_bytes")?) })
     }
 
     /// The processor time that Envoy has taken so far (`utime` and `stime` of proc(5)), to a hundredth of a second.
