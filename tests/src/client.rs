@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,8 +16,11 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq::http::{HeaderMap, Request, Response as HttpResponse};
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Request, Response as HttpResponse, Uri};
 use ureq::tls::{Certificate, TlsConfig};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, SendBody};
 
 /// What S3's clients leave as it is in an object key (Amazon S3 API Reference, "Authenticating Requests: UriEncode").
@@ -69,6 +73,18 @@ pub struct S3Client {
 impl S3Client {
     /// A client for `bucket`. It opens a connection for each request, since tests break connections.
     pub fn new(endpoint: Endpoint, bucket: &str) -> Self {
+        let config = Self::config(&endpoint);
+        Self { endpoint, bucket: bucket.to_owned(), agent: config.new_agent() }
+    }
+
+    /// The same for a service whose host has this address, whatever its name is.
+    pub fn at(address: SocketAddr, endpoint: Endpoint, bucket: &str) -> Self {
+        let config = Self::config(&endpoint);
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Resolved(address));
+        Self { endpoint, bucket: bucket.to_owned(), agent }
+    }
+
+    fn config(endpoint: &Endpoint) -> Config {
         let config = Agent::config_builder()
             .tls_config(trusting(endpoint.ca.as_deref()))
             .http_status_as_error(false)
@@ -79,7 +95,7 @@ impl S3Client {
             .timeout_recv_response(Some(Duration::from_secs(120)))
             .timeout_per_read(Some(Duration::from_secs(60)))
             .timeout_per_write(Some(Duration::from_secs(60)));
-        Self { endpoint, bucket: bucket.to_owned(), agent: config.build().new_agent() }
+        config.build()
     }
 
     /// A request on an object.
@@ -109,6 +125,18 @@ impl S3Client {
 
     fn call(&self, method: &str, path: String) -> Call<'_> {
         Call { client: self, method: method.to_owned(), path_and_query: path, headers: Vec::new() }
+    }
+}
+
+/// Finds every host at one address.
+#[derive(Debug)]
+struct Resolved(SocketAddr);
+
+impl Resolver for Resolved {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        addresses.push(self.0);
+        Ok(addresses)
     }
 }
 
@@ -159,6 +187,15 @@ impl Call<'_> {
         let (response, broken) =
             self.exchange(SignableBody::Bytes(body), &mut reader, body.len() as u64, &mut received)?;
         Ok(Response { body: received, ..Response::new(response, broken) })
+    }
+
+    /// Sends the request without a signature and without a body.
+    pub fn send_unsigned(self) -> Result<Response> {
+        let uri = format!("{}{}", self.client.endpoint.url, self.path_and_query);
+        let request = Request::builder().method(self.method.as_str()).uri(uri).body(())?;
+        let mut response = self.client.agent.run(request)?;
+        let body = response.body_mut().read_to_vec()?;
+        Ok(Response { body, ..Response::new(response, None) })
     }
 
     /// Sends `length` bytes of a reader, unsigned, and writes the answer's body into `sink`.

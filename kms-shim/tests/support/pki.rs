@@ -21,6 +21,11 @@ impl Ca {
         self.0.pem()
     }
 
+    /// Its private key.
+    pub fn key_pem(&self) -> String {
+        self.0.key().serialize_pem()
+    }
+
     /// Writes its certificate to `who.pem`, and gives the path.
     pub fn write_as(&self, folder: &Path, who: &str) -> PathBuf {
         let file = folder.join(format!("{who}.pem"));
