@@ -3,6 +3,7 @@
 
 mod envoy_gateway;
 mod istio;
+mod needs;
 
 use std::fs;
 use std::path::PathBuf;

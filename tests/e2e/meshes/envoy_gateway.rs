@@ -2,16 +2,14 @@
 
 mod manifests;
 mod names;
-mod registry;
 mod standalone;
 mod statuses;
 
 use e2e::at_rest::AtRest;
-use e2e::client::{Endpoint, Response, S3Client, trusting};
+use e2e::client::{Endpoint, Response, S3Client};
 use e2e::listing::sizes;
 use e2e::plaintext::random;
 use serde_json::{Value, json};
-use ureq::Agent;
 
 use self::standalone::{Dump, Standalone, wait_until};
 use super::{is_part, manifest, reference};
@@ -125,10 +123,7 @@ fn requests(gateway: &Standalone) {
     assert_eq!(sizes(client, "list-type=2").unwrap(), [(object_key.to_owned(), 200_000)]);
     AtRest::read(&gateway.direct, object_key).unwrap().check_sealed(&plaintext).unwrap();
 
-    let unsigned =
-        Agent::config_builder().tls_config(trusting(client.endpoint.ca.as_deref())).http_status_as_error(false);
-    let url = format!("{}{}", client.endpoint.url, client.object_path(object_key));
-    assert_eq!(unsigned.build().new_agent().get(url).call().unwrap().status(), 403);
+    client.object("GET", object_key).send_unsigned().unwrap().expect(403).unwrap();
     let endpoint = Endpoint { secret_key: "another".to_owned(), ..client.endpoint.clone() };
     let stranger = S3Client::new(endpoint, &client.bucket);
     let refused = |answer: Response| answer.expect(403).unwrap().error_code().unwrap();

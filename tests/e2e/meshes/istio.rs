@@ -9,7 +9,8 @@ use e2e::listing::sizes;
 use e2e::plaintext::random;
 use serde_json::{Value, json};
 
-use self::mesh::{Change, KMS_SHIM, Mesh, PORT, Role, STORE};
+use self::mesh::{Change, Mesh, PORT, Role};
+use super::needs::{KMS_SHIM, STORE};
 use super::{http_filters, is_part, manifest};
 
 #[test]

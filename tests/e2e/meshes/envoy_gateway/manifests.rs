@@ -4,13 +4,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use e2e::pki::Identity;
 use serde_json::{Value, json};
 
 use super::bootstrap;
 use super::standalone::CONTROLLER;
+use crate::meshes::needs::tls_secret;
 use crate::meshes::read;
 
 /// Where things are on this machine.
@@ -21,8 +20,8 @@ pub struct Places {
     pub store: u16,
     /// kms-shim, which has one of `ca` too.
     pub shim: u16,
-    /// The registry with the filter's image.
-    pub registry: SocketAddr,
+    /// The filter's image.
+    pub image: String,
     /// The DNS server.
     pub names: SocketAddr,
     /// The CA's certificate, in PEM.
@@ -69,7 +68,7 @@ impl Places {
             ("port_value: 8181", format!("port_value: {}", self.shim)),
             ("/etc/s3ep/kms-shim-ca/ca.crt", self.ca_file.display().to_string()),
             ("/etc/s3ep/store", credentials.to_string()),
-            ("registry.example.com", self.registry.to_string()),
+            ("registry.example.com/s3ep/filter:0.1.0", self.image.clone()),
         ]
     }
 
@@ -130,14 +129,4 @@ impl Places {
             }),
         ]
     }
-}
-
-fn tls_secret(namespace: &str, name: &str, certificate: &str, key: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": { "namespace": namespace, "name": name },
-        "type": "kubernetes.io/tls",
-        "data": { "tls.crt": STANDARD.encode(certificate), "tls.key": STANDARD.encode(key) },
-    })
 }

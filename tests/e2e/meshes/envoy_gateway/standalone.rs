@@ -14,7 +14,8 @@ use e2e::client::{Endpoint, S3Client};
 use e2e::go;
 use e2e::pki::{Ca, Identity};
 use e2e::process::{Process, run};
-use e2e::shim::{Shim, ShimOptions, random_hex, write_secret};
+use e2e::registry::Registry;
+use e2e::shim::{Shim, random_hex, write_secret};
 use e2e::stack::BUCKET;
 use e2e::store::Store;
 use e2e::workspace::run_dir;
@@ -22,7 +23,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::manifests::Places;
-use super::{names, registry};
+use super::names;
+use crate::meshes::needs::{STORE, start_shim, write_credentials};
 use crate::stacks::{full_store, setup};
 
 const PACKAGE: &str = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
@@ -35,10 +37,6 @@ const PORTS: [u16; 4] = [8081, 18000, 18002, 19003];
 /// The folder that Envoy Gateway watches.
 const RESOURCES: &str = "resources";
 
-/// The hosts of the manifests.
-const STORE: &str = "s3.eu-central-1.amazonaws.com";
-const SHIM: &str = "kms-shim.s3ep.svc.cluster.local";
-
 /// Envoy Gateway with its Envoy, a store, and kms-shim.
 pub struct Standalone {
     /// Through Envoy.
@@ -50,6 +48,7 @@ pub struct Standalone {
     shim: Shim,
     store: Store,
     places: Places,
+    _registry: Registry,
     folder: TempDir,
 }
 
@@ -66,15 +65,16 @@ impl Standalone {
         let store_identity = Identity::for_names(&ca, &[STORE, "127.0.0.1"]);
         let store = Store::full_with_tls(store_program, folder, &store_identity, ca_file.clone())?;
         let shim = start_shim(&ca, folder)?;
+        let registry = Registry::start(&setup().wasm, folder)?;
         let places = Places {
             gateway: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
             store: port(store.endpoint.authority())?,
             shim: port(&shim.address)?,
-            registry: registry::serve(&setup().wasm, folder)?,
+            image: registry.image(),
             names: names::serve()?,
             ca: ca.pem(),
             ca_file: ca_file.clone(),
-            credentials: credentials(&store.endpoint, folder)?,
+            credentials: write_credentials(&store.endpoint, folder)?,
             identity: Identity::new(&ca, "localhost"),
             control_plane: control_plane(&program, folder)?,
         };
@@ -104,6 +104,7 @@ impl Standalone {
             shim,
             store,
             places,
+            _registry: registry,
             folder: run_dir,
         };
         gateway.direct.bucket("PUT", "").send(&[])?.expect(200)?;
@@ -174,22 +175,6 @@ impl Dump {
         let found = resources.find_map(|it| it.pointer(pointer).filter(|resource| resource["name"] == name));
         found.unwrap_or_else(|| panic!("{kind} has no {name}: {section}"))
     }
-}
-
-fn start_shim(ca: &Ca, folder: &Path) -> Result<Shim> {
-    let [certificate, private_key] = Identity::new(ca, SHIM).write_as(folder, "shim");
-    let arguments = ["--tls-cert".into(), certificate.into(), "--tls-key".into(), private_key.into()];
-    Shim::start(&setup().shim, folder, &ShimOptions { arguments: arguments.into(), ..ShimOptions::default() })
-}
-
-/// The store's credentials, as the AWS CLI has them, in a folder of their own.
-fn credentials(store: &Endpoint, folder: &Path) -> Result<PathBuf> {
-    let folder = folder.join("store");
-    fs::create_dir(&folder)?;
-    let Endpoint { access_key, secret_key, .. } = store;
-    let text = format!("[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n");
-    write_secret(&folder.join("credentials"), &text)?;
-    Ok(folder)
 }
 
 /// Makes the certificates that Envoy Gateway and Envoy know each other by. Gives the folder with Envoy's.

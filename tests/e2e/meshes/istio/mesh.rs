@@ -5,8 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use e2e::client::{Endpoint, S3Client};
 use e2e::istio::Programs;
 use e2e::istio::istiod::Istiod;
@@ -14,22 +12,19 @@ use e2e::istio::proxy::{self, Proxy};
 use e2e::kubernetes::FakeKubernetes;
 use e2e::pki::{Ca, Identity};
 use e2e::registry::Registry;
-use e2e::shim::{Shim, ShimOptions, random_hex, write_secret};
+use e2e::shim::{Shim, random_hex};
 use e2e::stack::BUCKET;
 use e2e::store::Store;
 use e2e::workspace::run_dir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::meshes::needs::{STORE, start_shim, tls_secret, write_credentials};
 use crate::meshes::{documents, read};
 use crate::stacks::{self, setup};
 
 /// The port that the manifests are about.
 pub const PORT: u16 = 9000;
-/// The store, as the manifests know it.
-pub const STORE: &str = "s3.eu-central-1.amazonaws.com";
-/// kms-shim, as they know it.
-pub const KMS_SHIM: &str = "kms-shim.s3ep.svc.cluster.local";
 /// The gateway, as clients know it.
 const GATEWAY: &str = "s3.example.com";
 
@@ -98,16 +93,16 @@ impl Mesh {
         let store = Store::full_with_tls(full_store, folder, &identity, ca_file.clone()).unwrap();
         let direct = S3Client::new(store.endpoint.clone(), BUCKET);
         direct.bucket("PUT", "").send(&[]).unwrap().expect(200).unwrap();
-        let shim = start_shim(folder, &ca);
+        let shim = start_shim(&ca, folder).unwrap();
         let registry = Registry::start(&setup().wasm, folder).unwrap();
 
-        let mut manifests = manifests(role, &ca_file, &write_credentials(folder, &store.endpoint), &registry);
+        let mut manifests = manifests(role, &ca_file, &write_credentials(&store.endpoint, folder).unwrap(), &registry);
         point_to(&mut manifests, store.endpoint.authority());
         let mut mesh = mesh_config();
         change(&mut manifests, &mut mesh);
         let address = free_address();
         let pod = proxy::pod(manifests.iter().find(|it| it["kind"] == "Deployment").unwrap(), address);
-        let others = [endpoints(&shim), tls_secret(&ca), policy(), reachable(address), pod.clone()];
+        let others = [endpoints(&shim), gateway_secret(&ca), policy(), reachable(address), pod.clone()];
         let kubernetes = FakeKubernetes::start(objects(&manifests, others)).unwrap();
         let istiod = Istiod::start(&programs, &new_folder(folder, "istiod"), &kubernetes, &mesh).unwrap();
         let pod = istiod.inject(&pod).unwrap();
@@ -183,24 +178,10 @@ fn point_to(manifests: &mut [Value], store: &str) {
     entry["spec"]["endpoints"] = json!([{ "address": store.ip(), "ports": { "http-s3": store.port() } }]);
 }
 
-fn write_credentials(folder: &Path, store: &Endpoint) -> PathBuf {
-    let folder = new_folder(folder, "credentials");
-    let Endpoint { access_key, secret_key, .. } = store;
-    let text = format!("[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n");
-    write_secret(&folder.join("credentials"), &text).unwrap();
-    folder
-}
-
 fn new_folder(folder: &Path, name: &str) -> PathBuf {
     let folder = folder.join(name);
     fs::create_dir(&folder).unwrap();
     folder
-}
-
-fn start_shim(folder: &Path, ca: &Ca) -> Shim {
-    let [certificate, key] = Identity::new(ca, KMS_SHIM).write_as(folder, "kms-shim");
-    let arguments = ["--tls-cert".into(), certificate.into(), "--tls-key".into(), key.into()].to_vec();
-    Shim::start(&setup().shim, folder, &ShimOptions { arguments, ..ShimOptions::default() }).unwrap()
 }
 
 /// As the README has it.
@@ -246,15 +227,9 @@ fn endpoints(shim: &Shim) -> Value {
 }
 
 /// What the gateway shows to clients.
-fn tls_secret(ca: &Ca) -> Value {
+fn gateway_secret(ca: &Ca) -> Value {
     let identity = Identity::new(ca, GATEWAY);
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": { "name": "s3ep-gateway-tls", "namespace": "s3ep" },
-        "data": { "tls.crt": STANDARD.encode(identity.certificate), "tls.key": STANDARD.encode(identity.key) },
-    })
+    tls_secret("s3ep", "s3ep-gateway-tls", &identity.certificate, &identity.key)
 }
 
 /// Somebody else's rule for the gateway, so that there is a filter which the phase puts behind the s3ep filter.
