@@ -8,6 +8,8 @@ mod needs;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::process::run;
 use e2e::python::environment;
@@ -84,7 +86,9 @@ fn what_is_written_twice_is_the_same() {
     assert_eq!(of_istio, of_gateway);
     assert_eq!(http_filters(of_istio)[1..], signed);
 
-    assert!(is_part(&envoy_gateway::bootstrap(manifest(&gateway, "EnvoyProxy", "s3ep")), &reference()));
+    let bootstrap = istio::bootstrap(&istio);
+    assert_eq!(bootstrap, envoy_gateway::bootstrap(manifest(&gateway, "EnvoyProxy", "s3ep")));
+    assert!(is_part(&bootstrap, &reference()));
     let reference = connection_manager(&reference());
     assert!(is_part(istio::connection_manager_patch(&istio), &reference));
     assert_eq!(envoy_gateway::local_reply_config(&gateway), &reference["local_reply_config"]);
@@ -154,6 +158,18 @@ fn crds() -> Option<Vec<PathBuf>> {
         }
     }
     Some(files)
+}
+
+/// Waits for what comes within seconds.
+fn wait_until<T>(what: &str, probe: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn documents(file: &str) -> Vec<Value> {

@@ -11,8 +11,8 @@ use e2e::listing::sizes;
 use e2e::plaintext::random;
 use serde_json::{Value, json};
 
-use self::standalone::{Dump, Standalone, wait_until};
-use super::{is_part, manifest, reference};
+use self::standalone::{Dump, Standalone};
+use super::{is_part, manifest, reference, wait_until};
 use crate::stacks;
 
 /// What the EnvoyPatchPolicy puts in the place of the store's HTTP options.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::mesh::{Change, Mesh, PORT, Role};
 use super::needs::{KMS_SHIM, STORE};
-use super::{http_filters, is_part, manifest};
+use super::{http_filters, is_part, manifest, wait_until};
 
 #[test]
 fn istio_gateway_encrypts() {
@@ -53,6 +53,12 @@ fn istio_without_the_filter_stores_nothing() {
 fn istio_normalizes_paths_unless_told_otherwise() {
     let Some(mesh) = Mesh::start(Role::Sidecar, |_, mesh| *mesh = json!({})) else { return };
     assert_eq!(mesh.listener().connection_manager["normalize_path"], true);
+}
+
+/// What is added to Envoy's own configuration.
+pub fn bootstrap(documents: &[Value]) -> Value {
+    let text = &documents.iter().find(|it| it["kind"] == "ConfigMap").unwrap()["data"]["custom_bootstrap.json"];
+    serde_saphyr::from_str(text.as_str().unwrap()).unwrap()
 }
 
 /// What the EnvoyFilter puts in the place of the store's HTTP options.
@@ -219,6 +225,9 @@ fn check_traffic(mesh: &mut Mesh) {
     for id in ["6ba7b810-9dad-41d1-80b4-00c04fd430c8", "00000000-9dad-41d1-80b4-00c04fd430c8"] {
         client.object("GET", object_key).header("x-request-id", id).send(&[]).unwrap().expect(200).unwrap();
     }
+
+    let metric = "s3ep_requests{s3ep_operation=\"PutObject\"} ";
+    wait_until(metric, || mesh.proxy.metrics().unwrap().contains(metric).then_some(()));
 
     mesh.store.stop().unwrap();
     let put = mesh.client.object("PUT", "store-down").send(b"x").unwrap();

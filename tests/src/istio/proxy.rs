@@ -68,13 +68,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts that of a pod, which istiod has been asked about, in `folder`.
+    /// Starts that of a pod, which istiod has been asked about, in `folder`. `secret` gives what is in a Secret, `bootstrap` is what
+    /// Envoy's own configuration has more than Istio's.
     pub fn start(
         programs: &Programs,
         folder: &Path,
         istiod: &Istiod,
         pod: &Value,
         secret: impl Fn(&str) -> String,
+        bootstrap: &str,
     ) -> Result<Self> {
         let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).with_context(|| pointer.to_owned());
         let token = token(text("/metadata/namespace")?, text("/spec/serviceAccountName")?);
@@ -82,6 +84,7 @@ impl Proxy {
         fs::write(created(folder.join("var/run/secrets/istio"))?.join("root-cert.pem"), &istiod.ca)?;
         fs::write(created(folder.join("etc/istio/pod"))?.join("labels"), labels(pod))?;
         created(folder.join(DATA[1]))?;
+        fs::write(folder.join("bootstrap.yaml"), bootstrap)?;
         // Envoy cannot say which port it got. Nobody else should take this one in the moment between.
         let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let probes = TcpListener::bind("127.0.0.1:0")?;
@@ -112,6 +115,7 @@ impl Proxy {
             // As its discoveryAddress.
             .env("CA_ADDR", "")
             .env("ISTIOD_SAN", ISTIOD)
+            .env("ISTIO_BOOTSTRAP_OVERRIDE", "bootstrap.yaml")
             .env("ENVOY_PROMETHEUS_PORT", "0")
             .env("PROXY_CONFIG", config.to_string());
         let mut process = Process::spawn("istio-proxy", command, folder.join("istio-proxy.log"))?;
@@ -127,6 +131,12 @@ impl Proxy {
         let mut parts = dump["configs"].as_array().into_iter().flatten();
         let name = format!("type.googleapis.com/envoy.admin.v3.{part}");
         parts.find(|it| it["@type"] == name).cloned().with_context(|| format!("no {part}"))
+    }
+
+    /// The filter's metrics, as Prometheus gets them.
+    pub fn metrics(&self) -> Result<String> {
+        let url = format!("{}/stats/prometheus?filter=s3ep", self.admin_url);
+        Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
     }
 
     /// What agent and Envoy have logged.

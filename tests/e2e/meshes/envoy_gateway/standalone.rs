@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use super::manifests::Places;
 use super::names;
 use crate::meshes::needs::{STORE, start_shim, write_credentials};
+use crate::meshes::wait_until;
 use crate::stacks::{full_store, setup};
 
 const PACKAGE: &str = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
@@ -251,18 +252,6 @@ fn wait_for_ports() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Waits for what comes within seconds.
-pub fn wait_until<T>(what: &str, probe: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = probe() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }
 
 fn port(authority: &str) -> Result<u16> {

@@ -8,7 +8,7 @@ use std::thread;
 use e2e::client::{Endpoint, S3Client};
 use e2e::istio::Programs;
 use e2e::istio::istiod::Istiod;
-use e2e::istio::proxy::{self, Proxy};
+use e2e::istio::proxy::{self, Proxy, container};
 use e2e::kubernetes::FakeKubernetes;
 use e2e::pki::{Ca, Identity};
 use e2e::registry::Registry;
@@ -112,7 +112,8 @@ impl Mesh {
             "kms-shim-token" => shim.token.clone(),
             _ => panic!("{name}"),
         };
-        let proxy = Proxy::start(&programs, &new_folder(folder, "proxy"), &istiod, &pod, secret).unwrap();
+        let bootstrap = bootstrap(&pod, &manifests);
+        let proxy = Proxy::start(&programs, &new_folder(folder, "proxy"), &istiod, &pod, secret, bootstrap).unwrap();
         let client = Endpoint::new(role.url(), "S3EP".to_owned(), client_secret);
         let client = Endpoint { ca: Some(ca_file), ..client };
         Some(Self {
@@ -160,6 +161,16 @@ fn adapted(file: &str, changes: &[(&str, String)]) -> Vec<Value> {
         text.replace(from, to)
     });
     serde_saphyr::from_multiple(&text).unwrap()
+}
+
+/// What is in the ConfigMap that the proxy's container has as a file.
+fn bootstrap<'a>(pod: &Value, manifests: &'a [Value]) -> &'a str {
+    let variables = container(pod).unwrap()["env"].as_array().unwrap();
+    assert!(variables.iter().any(|variable| variable["name"] == "ISTIO_BOOTSTRAP_OVERRIDE"), "{variables:?}");
+    let mut volumes = pod["spec"]["volumes"].as_array().unwrap().iter();
+    let volume = volumes.find(|volume| volume["name"] == "custom-bootstrap-volume").unwrap();
+    let is_it = |it: &&Value| it["kind"] == "ConfigMap" && it["metadata"]["name"] == volume["configMap"]["name"];
+    manifests.iter().find(is_it).unwrap()["data"]["custom_bootstrap.json"].as_str().unwrap()
 }
 
 /// All that is in the cluster.
