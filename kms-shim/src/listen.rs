@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, UnixStream};
+
+/// How many connections wait to be taken, for when this process gets no processor and a crowd comes. Those beyond would time
+/// out. The kernel has a limit of its own, `net.core.somaxconn`; tokio's is 128.
+const BACKLOG: u32 = 4096;
 
 /// An address to listen on: `IP:port` (port 0 takes a free one), or `unix:` and a path.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -37,7 +41,7 @@ impl Listen {
     /// Starts to listen. A socket that nobody listens on any more is replaced.
     pub async fn bind(&self) -> io::Result<Bound> {
         match self {
-            Self::Tcp(address) => TcpListener::bind(address).await.map(Bound::Tcp),
+            Self::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
             Self::Unix(path) => bind_unix(path).await,
         }
     }
@@ -113,6 +117,17 @@ impl Drop for SocketFile {
     }
 }
 
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As `TcpListener::bind` does: connections of the process before this one may not have gone yet.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The socket is made in a private folder, so that nobody can connect before its mode is set, and then moved to its
 /// place, which replaces a stale one in one step.
 async fn bind_unix(path: &Path) -> io::Result<Bound> {
@@ -121,7 +136,9 @@ async fn bind_unix(path: &Path) -> io::Result<Bound> {
     let private =
         tempfile::Builder::new().prefix(".").permissions(std::fs::Permissions::from_mode(0o700)).tempdir_in(parent)?;
     let socket = private.path().join("s");
-    let listener = UnixListener::bind(&socket)?;
+    let listening = UnixSocket::new_stream()?;
+    listening.bind(&socket)?;
+    let listener = listening.listen(BACKLOG)?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     std::fs::rename(&socket, path)?;
     Ok(Bound::Unix(listener, SocketFile(path.to_owned())))
@@ -143,6 +160,12 @@ async fn refuse_to_replace_what_is_in_use(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::any::Any;
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
@@ -166,5 +189,24 @@ mod tests {
         {
             assert_eq!(text.parse::<Listen>(), Err(InvalidListen), "{text}");
         }
+    }
+    #[tokio::test]
+    async fn a_crowd_may_wait_to_be_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        for listen in ["127.0.0.1:0".to_owned(), format!("unix:{}", folder.path().join("s").display())] {
+            let bound = listen.parse::<Listen>().unwrap().bind().await.unwrap();
+            let address = bound.address().unwrap();
+            let mut crowd = Vec::new();
+            for _ in 0..400 {
+                crowd.push(timeout(Duration::from_secs(1), connect(&address)).await.expect(&listen).unwrap());
+            }
+        }
+    }
+
+    async fn connect(address: &Listen) -> io::Result<Box<dyn Any>> {
+        Ok(match address {
+            Listen::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+            Listen::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
     }
 }

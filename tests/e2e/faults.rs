@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use e2e::plaintext::random;
 use e2e::process::Process;
-use e2e::stack::{Mode, Stack};
-use e2e::store::StoreKind;
+use e2e::stack::{Builder, Mode, Stack};
+use e2e::store::{Store, StoreKind};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::load::Load;
@@ -105,4 +105,23 @@ fn kms_shim_is_killed_under_load_and_comes_back() {
     });
     assert!(disturbed.good > 0 && disturbed.unavailable > 0, "{disturbed:?}");
     load.run(Duration::from_secs(2)).assert_all_good();
+}
+
+/// A kms-shim that gets no processor for a moment, as in a container that is throttled, takes no connections then. Those that
+/// clients' requests wait for must wait too, and not time out.
+#[test]
+fn a_crowd_waits_for_a_kms_shim_that_stalls() {
+    let mut stack = Builder::new(setup()).unwrap().start(Store::memory().unwrap(), Mode::Envelope).unwrap();
+    let client = stack.client.clone();
+    let load = Load::new(&client, 400, 1000);
+    let shim = stack.shim.as_mut().unwrap();
+    shim.pause().unwrap();
+    let crowd = thread::scope(|scope| {
+        let crowd = scope.spawn(|| load.run(Duration::from_secs(1)));
+        // Longer than Envoy waits for a connection, and shorter than the filter waits for an answer.
+        thread::sleep(Duration::from_secs(3));
+        shim.resume().unwrap();
+        crowd.join().unwrap()
+    });
+    crowd.assert_all_good();
 }
