@@ -124,4 +124,6 @@ fn a_crowd_waits_for_a_kms_shim_that_stalls() {
         crowd.join().unwrap()
     });
     crowd.assert_all_good();
+    // And each of Envoy's workers may have one.
+    assert!(stack.envoy.stat("cluster.kms_shim.upstream_cx_total").unwrap() <= 130);
 }

@@ -192,6 +192,7 @@ fn check_clusters(mesh: &Mesh) {
     let kms_shim = mesh.cluster(&plugin["keys"]["envelope"]["cluster"]);
     let options = &kms_shim["typed_extension_protocol_options"][super::HTTP_OPTIONS];
     assert_eq!(options["common_http_protocol_options"]["idle_timeout"], "10s");
+    assert_eq!(kms_shim["circuit_breakers"]["thresholds"][0]["max_connections"], 128);
     for (cluster, name, timeout) in [(store, STORE, "5s"), (kms_shim, KMS_SHIM, "2s")] {
         let tls = &cluster["transport_socket"]["typed_config"];
         assert_eq!(tls["sni"], name);
