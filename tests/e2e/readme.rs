@@ -2,13 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
 use e2e::at_rest::MAGIC;
 use e2e::client::{Endpoint, S3Client};
-use e2e::process::{Process, run};
+use e2e::process::{Process, free_address, run};
 use e2e::store::Store;
 use e2e::wasm::build_s3ep;
 use e2e::workspace::{root, target_dir};
@@ -119,7 +118,7 @@ fn quick_start(script: &str) {
     fs::write(folder.path().join("README.md"), &body).unwrap();
     let store = Store::embedded(folder.path()).unwrap().endpoint;
     let (_, store_port) = store.authority().rsplit_once(':').unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = free_address().unwrap().port().to_string();
     let moved = |text: &str| {
         let target = format!("{}/", target_dir().unwrap().display());
         text.replace("9000", store_port).replace("10000", &port).replace("target/", &target)

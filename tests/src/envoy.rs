@@ -1,7 +1,6 @@
 //! Envoy as a child process, with envoy/envoy.yaml adapted to where things are.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::client::Endpoint;
-use crate::process::{Process, memory, run};
+use crate::process::{Process, free_address, memory, run};
 use crate::setup::Setup;
 use crate::workspace::root;
 
@@ -71,8 +70,8 @@ impl Configuration {
 
     /// Listens on this port of the loopback interface; on 0, a free one. The admin interface and metrics take free ones.
     pub fn set_port(&mut self, port: u16) {
-        // The listener `metrics` must know it beforehand. Nobody else should take it in the moment between.
-        let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        // The listener `metrics` must know it beforehand.
+        let admin = free_address().expect("a free port");
         self.document["admin"]["address"]["socket_address"]["port_value"] = json!(admin.port());
         point_to(self.cluster("admin"), &admin.to_string());
         self.listener("metrics")["address"]["socket_address"]["port_value"] = json!(0);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -120,6 +121,12 @@ pub fn memory(pid: u32, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).with_context(|| format!("no {name}"))?;
     Ok(kilobytes.trim().parse::<u64>()? * 1024)
+}
+
+/// An address of this machine's own at which nobody listens, for a program that cannot say which port it got. Nobody else should
+/// take it in the moment between.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 /// Runs a tool to its end; its output is the error's text if it fails.

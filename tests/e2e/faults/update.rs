@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use e2e::plaintext::random;
+use e2e::process::free_address;
 use e2e::stack::{Builder, Mode, Stack};
 use e2e::store::Store;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn status_of_plaintext(stack: &Stack) -> u16 {
 fn a_new_configuration_drops_no_request() {
     let builder = Builder::new(setup()).unwrap();
     // On port 0 a new listener would get another port.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_address().unwrap().port();
     let store = Store::embedded(&builder.folder()).unwrap();
     let (builder, file) = builder.port(port).watched();
     let stack = builder.start(store, Mode::Envelope).unwrap();

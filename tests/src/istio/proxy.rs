@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::istiod::Istiod;
 use super::{CLUSTER, DATA, ISTIOD, Programs, created};
 use crate::kubernetes::token;
-use crate::process::Process;
+use crate::process::{Process, free_address};
 use crate::shim::write_secret;
 
 /// The first pod of a Deployment, as Kubernetes makes it before it asks anybody.
@@ -85,8 +85,7 @@ impl Proxy {
         fs::write(created(folder.join("etc/istio/pod"))?.join("labels"), labels(pod))?;
         created(folder.join(DATA[1]))?;
         fs::write(folder.join("bootstrap.yaml"), bootstrap)?;
-        // Envoy cannot say which port it got. Nobody else should take this one in the moment between.
-        let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let admin = free_address()?;
         let probes = TcpListener::bind("127.0.0.1:0")?;
 
         let variables = variables(pod, secret);

@@ -3,7 +3,6 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +14,7 @@ use ureq::Agent;
 use super::Kms;
 use crate::client::trusting;
 use crate::envoy_binary::on_path;
-use crate::process::Process;
+use crate::process::{Process, free_address};
 use crate::python::environment;
 use crate::shim::{random_hex, write_secret};
 
@@ -49,8 +48,7 @@ impl OpenBao {
     /// Starts one with its files in the folder.
     pub fn start(folder: &Path) -> Result<Self> {
         let token = random_hex()?;
-        // It cannot say which port it got. Nobody else should take this one in the moment between.
-        let authority = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let authority = free_address()?.to_string();
         let mut command = Command::new(program()?);
         command.args(["server", "-dev", "-dev-tls", "-dev-no-store-token", "-dev-tls-cert-dir"]).arg(folder);
         command.arg(format!("-dev-listen-address={authority}")).env("HOME", folder);

@@ -5,7 +5,6 @@
 //! whole, which S3 never does and which these tests have to be able to see. So MinIO it is.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +14,7 @@ use ureq::Agent;
 use crate::client::{Endpoint, trusting};
 use crate::go;
 use crate::pki::Identity;
-use crate::process::Process;
+use crate::process::{Process, free_address};
 use crate::shim::write_secret;
 
 const MODULE: &str = "github.com/minio/minio";
@@ -45,8 +44,7 @@ pub fn certify(folder: &Path, identity: &Identity) -> Result<()> {
 pub fn serve(program: &Path, folder: &Path, endpoint: &mut Endpoint) -> Result<Process> {
     let objects = folder.join("full");
     fs::create_dir_all(&objects)?;
-    // MinIO cannot say which port it got. Nobody else should take this one in the moment between.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     let mut command = Command::new(program);
     command
         .env("MINIO_ROOT_USER", &endpoint.access_key)

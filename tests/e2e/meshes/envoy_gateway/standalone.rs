@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::client::{Endpoint, S3Client};
 use e2e::go;
 use e2e::pki::{Ca, Identity};
-use e2e::process::{Process, run};
+use e2e::process::{Process, free_address, run};
 use e2e::registry::Registry;
 use e2e::shim::{Shim, random_hex, write_secret};
 use e2e::stack::BUCKET;
@@ -68,7 +68,7 @@ impl Standalone {
         let shim = start_shim(&ca, folder)?;
         let registry = Registry::start(&setup().wasm, folder)?;
         let places = Places {
-            gateway: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            gateway: free_address()?.port(),
             store: port(store.endpoint.authority())?,
             shim: port(&shim.address)?,
             image: registry.image(),
@@ -198,7 +198,7 @@ fn write_configuration(folder: &Path) -> Result<PathBuf> {
     install_envoy(folder)?;
     let resources = folder.join(RESOURCES);
     fs::create_dir(&resources)?;
-    let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let admin = free_address()?;
     let configuration = json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyGateway",
