@@ -1,6 +1,7 @@
 //! The manifests for Istio, Envoy Gateway and Kubernetes: against the schemas of their kinds, and what the two meshes make of
 //! them. Both run here, without a cluster.
 
+mod dump;
 mod envoy_gateway;
 mod istio;
 mod needs;
@@ -8,15 +9,13 @@ mod needs;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use e2e::process::run;
 use e2e::python::environment;
 use e2e::stack::Mode;
 use e2e::store::StoreKind;
 use e2e::workspace::root;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stacks::{self, LogsOnPanic};
 
@@ -160,20 +159,25 @@ fn crds() -> Option<Vec<PathBuf>> {
     Some(files)
 }
 
-/// Waits for what comes within seconds.
-fn wait_until<T>(what: &str, probe: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = probe() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
 fn documents(file: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&read(file)).unwrap()
+}
+
+/// A file's manifests with what a place has of its own.
+fn adapted(file: &str, changes: &[(&str, String)]) -> Vec<Value> {
+    let text = changes.iter().fold(read(file), |text, (from, to)| {
+        assert!(text.contains(from), "{from} is not in {file}");
+        text.replace(from, to)
+    });
+    serde_saphyr::from_multiple(&text).unwrap()
+}
+
+/// As `kubectl apply -n` has it.
+fn in_namespace(namespace: &str, mut manifests: Vec<Value>) -> Vec<Value> {
+    for manifest in &mut manifests {
+        manifest["metadata"]["namespace"] = json!(namespace);
+    }
+    manifests
 }
 
 fn read(file: &str) -> String {

@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use e2e::at_rest::AtRest;
 use e2e::plaintext::random;
-use e2e::stack::{BUCKET, Mode, Stack};
+use e2e::stack::{BUCKET, Mode};
 use e2e::store::StoreKind;
 
 use crate::stacks;
 
 const OBJECT_KEY: &str = "metrics/a name";
 
-fn prometheus(stack: &Stack) -> String {
-    let url = format!("{}/stats/prometheus?filter=s3ep", stack.envoy.admin_url);
+/// The filter's metrics of the Envoy with this admin interface.
+pub fn prometheus(admin_url: &str) -> String {
+    let url = format!("{admin_url}/stats/prometheus?filter=s3ep");
     ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap()
 }
 
 /// Waits for what comes with a delay: workers' counts are merged now and then, and the log is written so.
 #[track_caller]
-fn wait_for(what: &str, text: impl Fn() -> String, is_there: impl Fn(&str) -> bool) {
+pub fn wait_for(what: &str, text: impl Fn() -> String, is_there: impl Fn(&str) -> bool) {
     let look = |_| {
         thread::sleep(Duration::from_millis(100));
         is_there(&text())
@@ -46,7 +47,7 @@ fn prometheus_sees_labels_and_the_access_log_sees_fields() {
         "s3ep_calls{s3ep_call=\"wrap\",s3ep_outcome=\"ok\"} 1",
         "s3ep_call_ms_count{s3ep_call=\"wrap\"} 1",
     ] {
-        wait_for(line, || prometheus(&stack), |text| text.lines().any(|shown| shown == line));
+        wait_for(line, || prometheus(&stack.envoy.admin_url), |text| text.lines().any(|shown| shown == line));
     }
     let fields = format!("s3ep=GetObject bucket={BUCKET} mode=envelope kek=tink-keyset:default cause=integrity");
     wait_for(&fields, || stack.envoy.log(), |log| log.contains(&fields));

@@ -11,8 +11,10 @@ use e2e::listing::sizes;
 use e2e::plaintext::random;
 use serde_json::{Value, json};
 
-use self::standalone::{Dump, Standalone};
-use super::{is_part, manifest, reference, wait_until};
+use self::standalone::Standalone;
+use super::dump::Dump;
+use super::{is_part, manifest, reference};
+use crate::metrics::{prometheus, wait_for};
 use crate::stacks;
 
 /// What the EnvoyPatchPolicy puts in the place of the store's HTTP options.
@@ -42,7 +44,6 @@ fn envoy_gateway_runs_the_manifests() {
         stacks::say("SKIPPED Envoy Gateway: there is no Go to build it and the full store with");
         return;
     };
-    let _logs = LogsOnPanic(&gateway);
     statuses::check(&gateway);
     configuration(&gateway);
     requests(&gateway);
@@ -148,9 +149,8 @@ fn access_log(gateway: &Standalone) {
 }
 
 fn metrics(gateway: &Standalone) {
-    // Workers' counts are merged now and then.
     let line = "s3ep_requests{s3ep_operation=\"PutObject\"} 1";
-    wait_until(line, || gateway.prometheus().lines().find(|shown| *shown == line).map(drop));
+    wait_for(line, || prometheus(&gateway.admin_url), |text| text.lines().any(|shown| shown == line));
 }
 
 /// An image that cannot be pulled does not make way for plaintext.
@@ -179,15 +179,4 @@ fn nothing_is_stored(gateway: &Standalone, object_key: &str, status: u16) -> Res
     let answer = gateway.client.object("PUT", object_key).send(b"plaintext").unwrap().expect(status).unwrap();
     gateway.direct.object("HEAD", object_key).send(&[]).unwrap().expect(404).unwrap();
     answer
-}
-
-/// Shows what all have logged if the test fails.
-struct LogsOnPanic<'a>(&'a Standalone);
-
-impl Drop for LogsOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0.log_tails());
-        }
-    }
 }

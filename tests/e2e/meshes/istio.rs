@@ -10,15 +10,18 @@ use e2e::plaintext::random;
 use serde_json::{Value, json};
 
 use self::mesh::{Change, Mesh, PORT, Role};
+use super::dump::Dump;
 use super::needs::{KMS_SHIM, STORE};
-use super::{http_filters, is_part, manifest, wait_until};
+use super::{http_filters, is_part, manifest};
+use crate::metrics::{prometheus, wait_for};
 
 #[test]
 fn istio_gateway_encrypts() {
     let Some(mut mesh) = Mesh::start(Role::Gateway, |_, _| {}) else { return };
     check_admission(&mesh);
     check_configuration(&mesh);
-    assert!(mesh.listener().connection_manager["http_filters"].to_string().contains("envoy.filters.http.rbac"));
+    let dump = mesh.configuration();
+    assert!(connection_manager(&dump)["http_filters"].to_string().contains("envoy.filters.http.rbac"));
     check_traffic(&mut mesh);
 }
 
@@ -52,7 +55,7 @@ fn istio_without_the_filter_stores_nothing() {
 #[test]
 fn istio_normalizes_paths_unless_told_otherwise() {
     let Some(mesh) = Mesh::start(Role::Sidecar, |_, mesh| *mesh = json!({})) else { return };
-    assert_eq!(mesh.listener().connection_manager["normalize_path"], true);
+    assert_eq!(connection_manager(&mesh.configuration())["normalize_path"], true);
 }
 
 /// What is added to Envoy's own configuration.
@@ -79,33 +82,15 @@ fn patch<'a>(documents: &'a [Value], apply_to: &str) -> &'a Value {
 }
 
 /// The listener that clients meet.
-struct Listener {
-    listener: Value,
-    connection_manager: Value,
+fn listener(dump: &Dump) -> &Value {
+    dump.listener(&format!("0.0.0.0_{PORT}"))
 }
 
-impl Mesh {
-    fn listener(&self) -> Listener {
-        let dump = self.proxy.configuration("ListenersConfigDump").unwrap();
-        let listener = named(&dump["dynamic_listeners"], "/name", &format!("0.0.0.0_{PORT}"));
-        let listener = listener["active_state"]["listener"].clone();
-        let [chain] = listener["filter_chains"].as_array().unwrap().as_slice() else { panic!("{listener}") };
-        let [connection_manager] = chain["filters"].as_array().unwrap().as_slice() else { panic!("{chain}") };
-        let connection_manager = connection_manager["typed_config"].clone();
-        Listener { listener, connection_manager }
-    }
-
-    fn cluster(&self, name: &Value) -> Value {
-        let dump = self.proxy.configuration("ClustersConfigDump").unwrap();
-        named(&dump["dynamic_active_clusters"], "/cluster/name", name.as_str().unwrap())["cluster"].clone()
-    }
-}
-
-/// The member of a list that has this name there.
-fn named<'a>(list: &'a Value, pointer: &str, name: &str) -> &'a Value {
-    let mut members = list.as_array().unwrap().iter();
-    let found = members.find(|member| member.pointer(pointer).is_some_and(|it| it == name));
-    found.unwrap_or_else(|| panic!("no {name} in {list}"))
+fn connection_manager(dump: &Dump) -> &Value {
+    let listener = listener(dump);
+    let [chain] = listener["filter_chains"].as_array().unwrap().as_slice() else { panic!("{listener}") };
+    let [connection_manager] = chain["filters"].as_array().unwrap().as_slice() else { panic!("{chain}") };
+    &connection_manager["typed_config"]
 }
 
 /// istiod takes the manifests, and leaves the proxy's container what they give it.
@@ -132,24 +117,24 @@ fn check_admission(mesh: &Mesh) {
 
 /// What Istio made of the manifests is in Envoy, and it is what they say.
 fn check_configuration(mesh: &Mesh) {
-    let Listener { listener, connection_manager } = mesh.listener();
-    assert_eq!(listener["per_connection_buffer_limit_bytes"], 262_144);
-    assert!(is_part(connection_manager_patch(&mesh.manifests), &connection_manager), "{connection_manager:#}");
+    let dump = mesh.configuration();
+    assert_eq!(listener(&dump)["per_connection_buffer_limit_bytes"], 262_144);
+    let connection_manager = connection_manager(&dump);
+    assert!(is_part(connection_manager_patch(&mesh.manifests), connection_manager), "{connection_manager:#}");
     assert_eq!(connection_manager["normalize_path"], false);
     assert_eq!(connection_manager["merge_slashes"], Value::Null);
-    check_filter(mesh, &connection_manager["http_filters"]);
-    check_routes(mesh, &connection_manager["rds"]["route_config_name"]);
-    check_clusters(mesh);
+    check_filter(mesh, &dump, &connection_manager["http_filters"]);
+    check_routes(mesh, &dump, connection_manager["rds"]["route_config_name"].as_str().unwrap());
+    check_clusters(mesh, &dump);
     let rejected =
         mesh.proxy.log().lines().find(|line| line.contains("rejected") || line.contains("NACK")).map(str::to_owned);
     assert_eq!(rejected, None);
 }
 
 /// The filter is there, with its configuration, and before all others.
-fn check_filter(mesh: &Mesh, filters: &Value) {
+fn check_filter(mesh: &Mesh, dump: &Dump, filters: &Value) {
     let plugin = manifest(&mesh.manifests, "WasmPlugin", "s3ep");
-    let dump = mesh.proxy.configuration("EcdsConfigDump").unwrap();
-    let [ecds] = dump["ecds_filters"].as_array().unwrap().as_slice() else { panic!("{dump}") };
+    let [ecds] = dump.discovered_filters() else { panic!("{:?}", dump.discovered_filters()) };
     let ecds = &ecds["ecds_filter"];
     assert_eq!(filters[0]["name"], ecds["name"]);
     assert!(filters[0]["config_discovery"].is_object(), "{filters}");
@@ -160,10 +145,8 @@ fn check_filter(mesh: &Mesh, filters: &Value) {
 }
 
 /// Nothing is tried again, and nothing ends because it takes long.
-fn check_routes(mesh: &Mesh, name: &Value) {
-    let dump = mesh.proxy.configuration("RoutesConfigDump").unwrap();
-    let routes = named(&dump["dynamic_route_configs"], "/route_config/name", name.as_str().unwrap());
-    let hosts = routes["route_config"]["virtual_hosts"].as_array().unwrap();
+fn check_routes(mesh: &Mesh, dump: &Dump, name: &str) {
+    let hosts = dump.route(name)["virtual_hosts"].as_array().unwrap();
     let routes: Vec<_> = hosts.iter().flat_map(|host| host["routes"].as_array().unwrap()).collect();
     let store = &manifest(&mesh.manifests, "WasmPlugin", "s3ep")["pluginConfig"]["store"]["cluster"];
     assert!(routes.iter().any(|route| route["route"]["cluster"] == *store), "{hosts:?}");
@@ -175,9 +158,9 @@ fn check_routes(mesh: &Mesh, name: &Value) {
 }
 
 /// The clusters have the names that the filter knows them by, and what the EnvoyFilter and the DestinationRules want.
-fn check_clusters(mesh: &Mesh) {
+fn check_clusters(mesh: &Mesh, dump: &Dump) {
     let plugin = &manifest(&mesh.manifests, "WasmPlugin", "s3ep")["pluginConfig"];
-    let store = mesh.cluster(&plugin["store"]["cluster"]);
+    let store = dump.cluster(plugin["store"]["cluster"].as_str().unwrap());
     assert_eq!(store["per_connection_buffer_limit_bytes"], 262_144);
     assert_eq!(store["type"], "LOGICAL_DNS");
     // What is secret in it, Envoy does not show.
@@ -189,7 +172,7 @@ fn check_clusters(mesh: &Mesh) {
     }
     assert_eq!(options, expected);
     assert_eq!(http_filters(&options).len(), 3);
-    let kms_shim = mesh.cluster(&plugin["keys"]["envelope"]["cluster"]);
+    let kms_shim = dump.cluster(plugin["keys"]["envelope"]["cluster"].as_str().unwrap());
     let options = &kms_shim["typed_extension_protocol_options"][super::HTTP_OPTIONS];
     assert_eq!(options["common_http_protocol_options"]["idle_timeout"], "10s");
     assert_eq!(kms_shim["circuit_breakers"]["thresholds"][0]["max_connections"], 128);
@@ -228,7 +211,7 @@ fn check_traffic(mesh: &mut Mesh) {
     }
 
     let metric = "s3ep_requests{s3ep_operation=\"PutObject\"} ";
-    wait_until(metric, || mesh.proxy.metrics().unwrap().contains(metric).then_some(()));
+    wait_for(metric, || prometheus(&mesh.proxy.admin_url), |text| text.contains(metric));
 
     mesh.store.stop().unwrap();
     let put = mesh.client.object("PUT", "store-down").send(b"x").unwrap();

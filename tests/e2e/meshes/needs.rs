@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::client::Endpoint;
+use e2e::client::{Endpoint, S3Client};
 use e2e::pki::{Ca, Identity};
 use e2e::shim::{Shim, ShimOptions, write_secret};
+use e2e::stack::BUCKET;
+use e2e::store::Store;
 use serde_json::{Value, json};
 
 use crate::stacks::setup;
@@ -17,6 +19,15 @@ use crate::stacks::setup;
 pub const STORE: &str = "s3.eu-central-1.amazonaws.com";
 /// kms-shim, as they know it.
 pub const KMS_SHIM: &str = "kms-shim.s3ep.svc.cluster.local";
+
+/// Starts the store with a certificate for its name, and makes the bucket. Gives what goes straight to it, too.
+pub fn start_store(program: &Path, ca: &Ca, ca_file: PathBuf, folder: &Path) -> Result<(Store, S3Client)> {
+    let identity = Identity::for_names(ca, &[STORE, "127.0.0.1"]);
+    let store = Store::full_with_tls(program, folder, &identity, ca_file)?;
+    let direct = S3Client::new(store.endpoint.clone(), BUCKET);
+    direct.bucket("PUT", "").send(&[])?.expect(200)?;
+    Ok((store, direct))
+}
 
 /// Starts kms-shim with a certificate for its name.
 pub fn start_shim(ca: &Ca, folder: &Path) -> Result<Shim> {

@@ -123,21 +123,6 @@ impl Proxy {
         Ok(Self { admin_url, process, _probes: probes })
     }
 
-    /// One part of Envoy's configuration, by the name of its message.
-    pub fn configuration(&self, part: &str) -> Result<Value> {
-        let url = format!("{}/config_dump?include_eds", self.admin_url);
-        let dump: Value = serde_json::from_str(&ureq::get(url).call()?.body_mut().read_to_string()?)?;
-        let mut parts = dump["configs"].as_array().into_iter().flatten();
-        let name = format!("type.googleapis.com/envoy.admin.v3.{part}");
-        parts.find(|it| it["@type"] == name).cloned().with_context(|| format!("no {part}"))
-    }
-
-    /// The filter's metrics, as Prometheus gets them.
-    pub fn metrics(&self) -> Result<String> {
-        let url = format!("{}/stats/prometheus?filter=s3ep", self.admin_url);
-        Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
-    }
-
     /// What agent and Envoy have logged.
     pub fn log(&self) -> String {
         self.process.log()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bootstrap;
 use super::standalone::CONTROLLER;
 use crate::meshes::needs::tls_secret;
-use crate::meshes::read;
+use crate::meshes::{adapted, in_namespace};
 
 /// Where things are on this machine.
 pub struct Places {
@@ -39,17 +39,9 @@ pub struct Places {
 impl Places {
     /// The manifests, as `kubectl apply -n s3ep` would take them, and what they want to be there.
     pub fn documents(&self) -> Vec<Value> {
-        let changed = self.changes().iter().fold(read("envoy/gateway/s3ep.yaml"), |text, (from, to)| {
-            assert!(text.contains(from), "{from} is not in the manifests");
-            text.replace(from, to)
-        });
-        let mut documents: Vec<Value> = serde_saphyr::from_multiple(&changed).unwrap();
-        for document in &mut documents {
-            document["metadata"]["namespace"] = json!("s3ep");
-            if document["kind"] == "EnvoyProxy" {
-                self.lead_names_here(&mut document["spec"]);
-            }
-        }
+        let mut documents = in_namespace("s3ep", adapted("envoy/gateway/s3ep.yaml", &self.changes()));
+        let proxy = documents.iter_mut().find(|document| document["kind"] == "EnvoyProxy").unwrap();
+        self.lead_names_here(&mut proxy["spec"]);
         documents.extend(self.prerequisites());
         documents
     }

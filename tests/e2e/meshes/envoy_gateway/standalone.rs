@@ -24,8 +24,8 @@ use tempfile::TempDir;
 
 use super::manifests::Places;
 use super::names;
-use crate::meshes::needs::{STORE, start_shim, write_credentials};
-use crate::meshes::wait_until;
+use crate::meshes::dump::Dump;
+use crate::meshes::needs::{start_shim, start_store, write_credentials};
 use crate::stacks::{full_store, setup};
 
 const PACKAGE: &str = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
@@ -44,7 +44,8 @@ pub struct Standalone {
     pub client: S3Client,
     /// Straight to the store.
     pub direct: S3Client,
-    admin_url: String,
+    /// Envoy's admin interface.
+    pub admin_url: String,
     process: Process,
     shim: Shim,
     store: Store,
@@ -63,8 +64,7 @@ impl Standalone {
         let folder = run_dir.path();
         let ca = Ca::generate();
         let ca_file = ca.write_as(folder, "ca");
-        let store_identity = Identity::for_names(&ca, &[STORE, "127.0.0.1"]);
-        let store = Store::full_with_tls(store_program, folder, &store_identity, ca_file.clone())?;
+        let (store, direct) = start_store(store_program, &ca, ca_file.clone(), folder)?;
         let shim = start_shim(&ca, folder)?;
         let registry = Registry::start(&setup().wasm, folder)?;
         let places = Places {
@@ -97,9 +97,9 @@ impl Standalone {
             .arg(configuration);
         let mut process = Process::spawn("envoy-gateway", command, folder.join("envoy-gateway.log"))?;
         let admin_url = process.wait_until_ready(|| ready(folder))?;
-        let gateway = Self {
+        Ok(Some(Self {
             client: S3Client::new(client, BUCKET),
-            direct: S3Client::new(store.endpoint.clone(), BUCKET),
+            direct,
             admin_url,
             process,
             shim,
@@ -107,9 +107,7 @@ impl Standalone {
             places,
             _registry: registry,
             folder: run_dir,
-        };
-        gateway.direct.bucket("PUT", "").send(&[])?.expect(200)?;
-        Ok(Some(gateway))
+        }))
     }
 
     /// Applies the manifests with a change, and waits until Envoy's configuration is as expected.
@@ -122,16 +120,7 @@ impl Standalone {
 
     /// What Envoy has been told.
     pub fn configuration(&self) -> Dump {
-        Dump(serde_json::from_str(&self.admin("config_dump")).unwrap())
-    }
-
-    /// The filter's metrics.
-    pub fn prometheus(&self) -> String {
-        self.admin("stats/prometheus?filter=s3ep")
-    }
-
-    fn admin(&self, path: &str) -> String {
-        ureq::get(format!("{}/{path}", self.admin_url)).call().unwrap().body_mut().read_to_string().unwrap()
+        Dump::of(&self.admin_url)
     }
 
     /// What Envoy Gateway and Envoy have logged.
@@ -143,38 +132,13 @@ impl Standalone {
     pub fn log_with(&self, expected: &str) -> String {
         wait_until(expected, || Some(self.log()).filter(|log| log.contains(expected)))
     }
-
-    /// The ends of all logs.
-    pub fn log_tails(&self) -> String {
-        self.process.log_tail() + &self.shim.log_tail() + &self.store.log_tail()
-    }
 }
 
-/// Envoy's configuration dump.
-pub struct Dump(Value);
-
-impl Dump {
-    /// A listener that is in service.
-    pub fn listener(&self, name: &str) -> &Value {
-        self.named(".ListenersConfigDump", "/dynamic_listeners", "/active_state/listener", name)
-    }
-
-    /// A table of routes.
-    pub fn route(&self, name: &str) -> &Value {
-        self.named(".RoutesConfigDump", "/dynamic_route_configs", "/route_config", name)
-    }
-
-    /// A cluster.
-    pub fn cluster(&self, name: &str) -> &Value {
-        self.named(".ClustersConfigDump", "/dynamic_active_clusters", "/cluster", name)
-    }
-
-    fn named(&self, kind: &str, list: &str, pointer: &str, name: &str) -> &Value {
-        let mut sections = self.0["configs"].as_array().unwrap().iter();
-        let section = sections.find(|section| section["@type"].as_str().unwrap().ends_with(kind)).unwrap();
-        let mut resources = section.pointer(list).and_then(Value::as_array).into_iter().flatten();
-        let found = resources.find_map(|it| it.pointer(pointer).filter(|resource| resource["name"] == name));
-        found.unwrap_or_else(|| panic!("{kind} has no {name}: {section}"))
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}{}{}", self.process.log_tail(), self.shim.log_tail(), self.store.log_tail());
+        }
     }
 }
 
@@ -252,6 +216,18 @@ fn wait_for_ports() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for what comes within seconds.
+pub fn wait_until<T>(what: &str, probe: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn port(authority: &str) -> Result<u16> {

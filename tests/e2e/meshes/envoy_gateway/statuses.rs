@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::standalone::Standalone;
-use crate::meshes::wait_until;
+use super::standalone::{Standalone, wait_until};
 
 /// The resources of the manifests that have a status. Without Kubernetes, an EnvoyProxy has lost its kind.
 const RESOURCES: [&str; 9] = [

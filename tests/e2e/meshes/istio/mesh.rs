@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread;
 
 use e2e::client::{Endpoint, S3Client};
@@ -19,8 +20,9 @@ use e2e::workspace::run_dir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::meshes::needs::{STORE, start_shim, tls_secret, write_credentials};
-use crate::meshes::{documents, read};
+use crate::meshes::dump::Dump;
+use crate::meshes::needs::{STORE, start_shim, start_store, tls_secret, write_credentials};
+use crate::meshes::{adapted, documents, in_namespace, read};
 use crate::stacks::{self, setup};
 
 /// The port that the manifests are about.
@@ -80,8 +82,7 @@ pub struct Mesh {
 impl Mesh {
     /// None: there is no Go.
     pub fn start(role: Role, change: Change) -> Option<Self> {
-        let (Some(programs), Some(full_store)) = (Programs::prepare(&setup().envoy).unwrap(), stacks::full_store())
-        else {
+        let (Some(programs), Some(full_store)) = (programs(), stacks::full_store()) else {
             stacks::say("SKIPPED Istio: there is no Go to build it with");
             return None;
         };
@@ -89,10 +90,7 @@ impl Mesh {
         let folder = run_folder.path();
         let ca = Ca::generate();
         let ca_file = ca.write_as(folder, "ca");
-        let identity = Identity::for_names(&ca, &[STORE, "127.0.0.1"]);
-        let store = Store::full_with_tls(full_store, folder, &identity, ca_file.clone()).unwrap();
-        let direct = S3Client::new(store.endpoint.clone(), BUCKET);
-        direct.bucket("PUT", "").send(&[]).unwrap().expect(200).unwrap();
+        let (store, direct) = start_store(full_store, &ca, ca_file.clone(), folder).unwrap();
         let shim = start_shim(&ca, folder).unwrap();
         let registry = Registry::start(&setup().wasm, folder).unwrap();
 
@@ -104,7 +102,7 @@ impl Mesh {
         let pod = proxy::pod(manifests.iter().find(|it| it["kind"] == "Deployment").unwrap(), address);
         let others = [endpoints(&shim), gateway_secret(&ca), policy(), reachable(address), pod.clone()];
         let kubernetes = FakeKubernetes::start(objects(&manifests, others)).unwrap();
-        let istiod = Istiod::start(&programs, &new_folder(folder, "istiod"), &kubernetes, &mesh).unwrap();
+        let istiod = Istiod::start(programs, &new_folder(folder, "istiod"), &kubernetes, &mesh).unwrap();
         let pod = istiod.inject(&pod).unwrap();
         let client_secret = random_hex().unwrap();
         let secret = |name: &str| match name {
@@ -113,7 +111,7 @@ impl Mesh {
             _ => panic!("{name}"),
         };
         let bootstrap = bootstrap(&pod, &manifests);
-        let proxy = Proxy::start(&programs, &new_folder(folder, "proxy"), &istiod, &pod, secret, bootstrap).unwrap();
+        let proxy = Proxy::start(programs, &new_folder(folder, "proxy"), &istiod, &pod, secret, bootstrap).unwrap();
         let client = Endpoint::new(role.url(), "S3EP".to_owned(), client_secret);
         let client = Endpoint { ca: Some(ca_file), ..client };
         Some(Self {
@@ -132,12 +130,25 @@ impl Mesh {
     }
 }
 
+impl Mesh {
+    /// What Envoy has been told.
+    pub fn configuration(&self) -> Dump {
+        Dump::of(&self.proxy.admin_url)
+    }
+}
+
 impl Drop for Mesh {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("{}{}", self.istiod.log_tail(), self.proxy.log_tail());
         }
     }
+}
+
+/// Istio's programs. None: there is no Go.
+fn programs() -> Option<&'static Programs> {
+    static PROGRAMS: OnceLock<Option<Programs>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| Programs::prepare(&setup().envoy).expect("Istio")).as_ref()
 }
 
 /// What is applied for a proxy, with what a place has of its own.
@@ -152,15 +163,6 @@ fn manifests(role: Role, ca: &Path, credentials: &Path, registry: &Registry) -> 
     let mut manifests = adapted("envoy/istio/s3ep.yaml", &changes);
     manifests.extend(documents(file));
     in_namespace(namespace, manifests)
-}
-
-/// A file's manifests with what a place has of its own.
-fn adapted(file: &str, changes: &[(&str, String)]) -> Vec<Value> {
-    let text = changes.iter().fold(read(file), |text, (from, to)| {
-        assert!(text.contains(from), "{from} is not in {file}");
-        text.replace(from, to)
-    });
-    serde_saphyr::from_multiple(&text).unwrap()
 }
 
 /// What is in the ConfigMap that the proxy's container has as a file.
@@ -208,14 +210,6 @@ fn free_address() -> IpAddr {
         std::iter::repeat_with(|| Ipv4Addr::new(127, fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255)));
     let is_free = |address: &Ipv4Addr| TcpListener::bind((*address, PORT)).is_ok();
     addresses.by_ref().take(3).find(is_free).expect("somebody listens on port 9000 of all addresses").into()
-}
-
-/// As `kubectl apply -n` has it.
-fn in_namespace(namespace: &str, mut manifests: Vec<Value>) -> Vec<Value> {
-    for manifest in &mut manifests {
-        manifest["metadata"]["namespace"] = json!(namespace);
-    }
-    manifests
 }
 
 fn namespace(name: &str) -> Value {
