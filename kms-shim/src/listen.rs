@@ -190,6 +190,7 @@ mod tests {
             assert_eq!(text.parse::<Listen>(), Err(InvalidListen), "{text}");
         }
     }
+
     #[tokio::test]
     async fn a_crowd_may_wait_to_be_taken() {
         let folder = tempfile::tempdir().unwrap();

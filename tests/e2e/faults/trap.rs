@@ -202,10 +202,10 @@ fn without_a_new_vm(builder: Builder<'_>) -> Builder<'_> {
 }
 
 /// Fails unless it is what S3 clients try again.
-fn assert_unavailable(method: &str, answer: &Response) {
-    assert_eq!(answer.status, 503, "{method}: {answer:?}");
+fn assert_unavailable(method: &str, place: &str, answer: &Response) {
+    assert_eq!(answer.status, 503, "{method} {place}: {answer:?}");
     if method != "HEAD" {
-        assert_eq!(answer.error_code().unwrap(), "ServiceUnavailable", "{method}: {answer:?}");
+        assert_eq!(answer.error_code().unwrap(), "ServiceUnavailable", "{method} {place}: {answer:?}");
     }
 }
 
@@ -230,11 +230,11 @@ fn nothing_at_all_passes_a_vm_that_has_failed() {
         ];
         for (method, object_key, query, body) in requests {
             match stack.client.object(method, object_key).query(query).send(body) {
-                Ok(answer) => assert_unavailable(method, &answer),
+                Ok(answer) => assert_unavailable(method, &format!("{object_key}?{query}"), &answer),
                 Err(error) => assert_eq!(method, "PUT", "only an upload can be cut off: {error:?}"),
             }
         }
-        assert_unavailable("GET", &stack.client.bucket("GET", "list-type=2").send(&[]).unwrap());
+        assert_unavailable("GET", "the bucket", &stack.client.bucket("GET", "list-type=2").send(&[]).unwrap());
         drop(half_an_upload(stack, "faults/half"));
         assert_eq!(String::from_utf8_lossy(&relay.take_sent()), "", "the store heard of a request");
         assert!(stat(stack, "vm_reload_backoff") > 10);
