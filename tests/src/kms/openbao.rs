@@ -85,10 +85,12 @@ fn program() -> Result<PathBuf> {
     Ok(scripts.join("bao"))
 }
 
-/// The certificate that it made, and vouches for itself with.
+/// The certificate that it made, and vouches for itself with, once all of it is there.
 fn ca_in(folder: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    files.into_iter().find(|file| file.to_string_lossy().ends_with("-ca.pem"))
+    let mut files = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let file = files.find(|file| file.to_string_lossy().ends_with("-ca.pem"))?;
+    let is_whole = fs::read_to_string(&file).ok()?.trim_end().ends_with("-----END CERTIFICATE-----");
+    is_whole.then_some(file)
 }
 
 impl Root {
